@@ -1,0 +1,260 @@
+"""Scorecard and Gradebook -> HTML pages, CSV and JSON.
+
+Every page is one file that asks nothing of any network: style, script and charts are inside, and a content security
+policy with their hashes lets nothing else run. What students wrote is only ever escaped text. `python -m grader.report`
+prints the JSON Schema of a scorecard.
+"""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+from markupsafe import Markup
+
+from grader import charts, content, summary
+from grader.model import Gradebook, ModelResult, QuestionResult, Scorecard, Verdict, Visibility
+from grader.text import clip, plain
+
+STUDENT_BYTES = 250_000
+CLASS_BYTES = 1_000_000
+SHARES = (1.0, 0.5, 0.25, 0.1, 0.03)  # how much of the room for students' text is tried until the page fits
+HEADING = 24  # characters of a question's title in the head of a column
+LANGUAGES = ("en", "zh-TW")
+# The device names that Windows keeps for itself, in whatever case and with whatever ending.
+RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])")
+SIMPLE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # the full-width forms are meant
+
+
+def write(gradebook: Gradebook, out: Path, lang: str = "en") -> Path:
+    """Write the class's page, every student's page and scorecard, and gradebook.csv; the path of the class's page."""
+    for scorecard in gradebook.scorecards:
+        write_scorecard(scorecard, out, title=gradebook.title, lang=lang)
+    _write_gradebook_csv(gradebook, out / "gradebook.csv")
+    page = out / "index.html"
+    _replace(page, class_page(gradebook, lang))
+    return page
+
+
+def write_scorecard(scorecard: Scorecard, out: Path, title: str = "", lang: str = "en") -> Path:
+    """Write one student's scorecard and page, each at once or not at all; the path of the page."""
+    name = file_name(scorecard.student_id)
+    _replace(out / "scorecards" / f"{name}.json", scorecard.to_json() + "\n")
+    page = out / "students" / f"{name}.html"
+    _replace(page, student_page(scorecard, title, lang))
+    return page
+
+
+def file_name(student_id: str) -> str:
+    """A name for a student's files: safe on every system, never the same for two ids, still readable.
+
+    A plain lower-case id is its own name. Any other keeps what letters and digits it can and gains "~" and a digest,
+    so that neither case nor what was dropped can make two names equal.
+    """
+    if SIMPLE.fullmatch(student_id) and not RESERVED.fullmatch(student_id):
+        return student_id
+    readable = "".join(c if c.isalnum() or c in "-_" else "_" for c in student_id[:48]).strip("_")
+    digest = hashlib.sha256(student_id.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+    return f"{readable}~{digest}"
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a written scorecard, totals included."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Scorecard.model_json_schema(mode="serialization"),
+    }
+
+
+def student_page(scorecard: Scorecard, title: str = "", lang: str = "en") -> str:
+    """The page for one student, as HTML of at most STUDENT_BYTES."""
+    values = {"card": scorecard, "title": title or scorecard.assignment}
+    return _fit("student.html.j2", values, lang, STUDENT_BYTES)
+
+
+def class_page(gradebook: Gradebook, lang: str = "en") -> str:
+    """The page for the instructor, as HTML of at most CLASS_BYTES for a class of 300."""
+    scorecards = gradebook.scorecards
+    values = {
+        "book": gradebook,
+        "title": gradebook.title or gradebook.assignment,
+        "totals": summary.totals(scorecards),
+        "questions": summary.questions(scorecards),
+        "checks": summary.checks(scorecards),
+        "networks": summary.networks(scorecards),
+        "internal": summary.cases(scorecards, (Verdict.INTERNAL,)),
+        "stopped": summary.cases(scorecards, summary.STOPPED),
+        "waiting": summary.waiting(gradebook),
+        "verdicts": summary.verdict_counts(c for s in scorecards for c in s.checks),
+        "isolations": {(s.isolation.level, s.isolation.name, s.isolation.verified) for s in scorecards},
+        "stand_in": any(s.environment.stand_in for s in scorecards),
+    }
+    return _fit("class.html.j2", values, lang, CLASS_BYTES)
+
+
+class Strings:
+    """The texts of one language, by key: `t("student.pending", points=5)`. A missing key or value is an error."""
+
+    def __init__(self, lang: str) -> None:
+        self.lang = lang
+        path = content.folder("reports") / f"{lang}.toml"
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        self.texts: dict[str, str] = {
+            f"{group}.{key}": v for group, table in tables.items() for key, v in table.items()
+        }
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The text under `key`, with its words in braces filled in."""
+        return self.texts[key].format(**values)
+
+
+strings = cache(Strings)
+
+
+def _fit(template: str, values: dict[str, Any], lang: str, limit_bytes: int) -> str:
+    """Render with as much of the students' text as the page has room for."""
+    page = ""
+    for share in SHARES:
+        page = _render(template, values, lang, share)
+        if len(page.encode()) <= limit_bytes:
+            break
+    return page
+
+
+def _render(template: str, values: dict[str, Any], lang: str, share: float) -> str:
+    t = strings(lang)
+
+    def text(value: str, limit_bytes: int = 4000) -> str:
+        return clip(plain(value), int(limit_bytes * share), t("page.left_out", count="{count}"))
+
+    return _environment().get_template(template).render(t=t, text=text, **values)
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Templates with everything escaped, an unknown name an error, and the helpers that they call."""
+    folder = content.folder("reports")
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    css, js = (Markup((folder / name).read_text(encoding="utf-8")) for name in ("report.css", "report.js"))  # noqa: S704  # our own files
+    environment.globals |= {
+        "css": css,
+        "css_hash": _source_hash(css),
+        "js": js,
+        "js_hash": _source_hash(js),
+        "charts": charts,
+        "summary": summary,
+        "Verdict": Verdict,
+        "href": lambda student_id: quote(f"students/{file_name(student_id)}.html"),
+        "series": _series,
+        "went_wrong": _went_wrong,
+        "has_hidden": lambda card: any(c.visibility is Visibility.HIDDEN for c in card.checks),
+        "tone": _tone,
+        "question_points": lambda card: {q.id: q.points for q in card.questions},
+        "accuracies": lambda card: {m.question: m.mean_accuracy for m in card.models},
+    }
+    environment.filters |= {
+        "percent": charts.percent,
+        "short": charts.short_count,
+        "signed": _signed,
+        "heading": _heading,
+    }
+    return environment
+
+
+def _source_hash(source: str) -> str:
+    """The hash by which a content security policy allows an inline style or script."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
+
+
+def _series(model: ModelResult, own: str) -> list[charts.Series]:
+    """The student's network, named `own`, and the baselines with the same classes."""
+    names = [c.name for c in model.classes]
+    same = [b for b in model.baselines if [c.name for c in b.classes] == names]
+    return [charts.Series(own, model.classes), *(charts.Series(b.title, b.classes) for b in same)]
+
+
+def _went_wrong(question: QuestionResult) -> list[Any]:
+    """The checks that tell a student something to do."""
+    return [c for c in question.checks if c.verdict not in (Verdict.PASSED, Verdict.UNGRADED)]
+
+
+def _tone(verdict: Verdict) -> str:
+    """The colour family of a verdict; its word and mark say the same without colour."""
+    if verdict is Verdict.PASSED:
+        return "good"
+    if verdict.pending:
+        return "wait"
+    return "mute" if verdict is Verdict.SKIPPED else "bad"
+
+
+def _signed(fraction: float) -> str:
+    """A difference in percentage points, with its sign."""
+    return f"{fraction * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
+
+
+def _heading(title: str) -> str:
+    """A title short enough for a column's head."""
+    shown = plain(title)
+    return shown if len(shown) <= HEADING else shown[: HEADING - 1] + "…"
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
+    unfinished.replace(path)
+
+
+def _write_gradebook_csv(gradebook: Gradebook, path: Path) -> None:
+    """The class as a table: everything quoted, nothing that a spreadsheet would run, readable by Excel as UTF-8."""
+    import pandas as pd  # half a second, and nothing else here needs it
+
+    ids = [q.id for q in summary.questions(gradebook.scorecards)]
+    columns = ["student_id", *ids, "points", "max_points", "pending_points", "percent", *Verdict, "notes"]
+    rows = [[_inert(cell) for cell in _cells(s, ids)] for s in gradebook.scorecards]
+    table = pd.DataFrame(rows, columns=[_inert(str(c)) for c in columns], dtype=object)
+    text = table.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    _replace(path, "\N{ZERO WIDTH NO-BREAK SPACE}" + text)  # without the mark Excel takes UTF-8 for the local code page
+
+
+def _cells(scorecard: Scorecard, question_ids: list[str]) -> Iterator[str]:
+    """One row of the gradebook."""
+    points = {q.id: q.points for q in scorecard.questions}
+    yield scorecard.student_id
+    yield from (f"{points[i]:g}" if i in points else "" for i in question_ids)
+    yield from (f"{value:g}" for value in (scorecard.points, scorecard.max_points, scorecard.pending_points))
+    yield f"{100 * scorecard.points / scorecard.max_points:.2f}" if scorecard.max_points else ""
+    yield from (str(sum(c.verdict is v for c in scorecard.checks)) for v in Verdict)
+    yield "; ".join(scorecard.notes)
+
+
+def _inert(cell: str) -> str:
+    """The cell with an apostrophe before what a spreadsheet would take for a formula."""
+    return "'" + cell if cell.startswith(FORMULA) else cell
+
+
+def _main(write_text: Callable[[str], object] = sys.stdout.write) -> None:
+    write_text(json.dumps(schema(), indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    _main()

@@ -1,0 +1,257 @@
+"""What a gradebook says about a class, as numbers and groups: who needs a person, how it went, which checks fail."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import StatisticsError, correlation, fmean, median
+
+from grader.charts import Dot
+from grader.model import CheckResult, Gradebook, ModelResult, QuestionResult, Scorecard, Verdict, Visibility
+
+# The order in which outcomes deserve a person's eye.
+URGENCY = (
+    Verdict.INTERNAL,
+    Verdict.CRASHED,
+    Verdict.TIMED_OUT,
+    Verdict.OUT_OF_MEMORY,
+    Verdict.FORBIDDEN,
+    Verdict.RAISED,
+    Verdict.MISSING,
+    Verdict.FAILED,
+    Verdict.UNGRADED,
+    Verdict.SKIPPED,
+    Verdict.PASSED,
+)
+STOPPED = (Verdict.CRASHED, Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.FORBIDDEN)
+NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+DISCRIMINATION_MINIMUM = 10  # students below which a correlation says nothing
+
+
+@dataclass(frozen=True)
+class Case:
+    """Students whose check ended in the same way with the same message, numbers aside."""
+
+    verdict: Verdict
+    question: str
+    check: str
+    message: str
+    students: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """Explanations of one question that a person marks: (student id, text or None), and the rubric to mark them by."""
+
+    question_id: str
+    title: str
+    max_points: float
+    rubric: str
+    texts: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True)
+class QuestionSummary:
+    """One question over the class. `scores` are the points of those whose scorecard has it."""
+
+    id: str
+    title: str
+    max_points: float
+    scores: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean points reached so far."""
+        return fmean(self.scores) if self.scores else 0.0
+
+
+@dataclass(frozen=True)
+class CheckSummary:
+    """One check over the class. `discrimination` is (value, low, high), None where it cannot be told."""
+
+    question: str
+    title: str
+    visibility: Visibility
+    passed: int
+    judged: int
+    verdicts: tuple[tuple[Verdict, int], ...]
+    message: str
+    message_count: int
+    discrimination: tuple[float, float, float] | None
+
+    @property
+    def failed(self) -> int:
+        """Students for whom it was judged and did not pass."""
+        return self.judged - self.passed
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The networks of one question: the class's and the baselines'."""
+
+    question: str
+    title: str
+    students: tuple[Dot, ...]
+    baselines: tuple[Dot, ...]
+    stand_in: bool
+    graded: bool
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Points over the class, as reached so far."""
+
+    mean: float
+    median: float
+    low: float
+    high: float
+    pending_students: int
+
+
+def worst(checks: Iterable[CheckResult]) -> Verdict | None:
+    """The outcome that most deserves an eye; None when nothing was checked."""
+    return min((c.verdict for c in checks), key=urgency, default=None)
+
+
+def urgency(verdict: Verdict | None) -> int:
+    """The place of a verdict among those that deserve an eye: 0 is the first."""
+    return len(URGENCY) if verdict is None else URGENCY.index(verdict)
+
+
+def verdict_counts(checks: Iterable[CheckResult]) -> list[tuple[Verdict, int]]:
+    """How often each verdict occurs, the most urgent first."""
+    return sorted(Counter(c.verdict for c in checks).items(), key=lambda pair: urgency(pair[0]))
+
+
+def totals(scorecards: Sequence[Scorecard]) -> Totals | None:
+    """Mean, median and range of the points; None for an empty class."""
+    points = [s.points for s in scorecards]
+    if not points:
+        return None
+    pending = sum(1 for s in scorecards if s.pending_points)
+    return Totals(fmean(points), median(points), min(points), max(points), pending)
+
+
+def histogram(values: Iterable[float], maximum: float, bins: int = 10) -> list[int]:
+    """How many values lie in each of `bins` equal parts of 0..maximum; the maximum itself is in the last."""
+    counts = [0] * bins
+    for value in values:
+        counts[min(int(value / maximum * bins + 1e-9), bins - 1) if maximum else 0] += 1
+    return counts
+
+
+def questions(scorecards: Sequence[Scorecard]) -> list[QuestionSummary]:
+    """Every question that any scorecard has, in the order met."""
+    found: dict[str, list[QuestionResult]] = {}
+    for scorecard in scorecards:
+        for question in scorecard.questions:
+            found.setdefault(question.id, []).append(question)
+    return [
+        QuestionSummary(id, rows[0].title, max(q.max_points for q in rows), tuple(q.points for q in rows))
+        for id, rows in found.items()  # noqa: A001  # `id` is the glossary's word
+    ]
+
+
+def cases(scorecards: Sequence[Scorecard], verdicts: Sequence[Verdict]) -> list[Case]:
+    """Checks that ended in one of the verdicts, grouped; the most urgent and then the most frequent first."""
+    groups: dict[tuple[Verdict, str, str, str], list[tuple[str, str]]] = {}
+    for scorecard in scorecards:
+        for question in scorecard.questions:
+            for check in question.checks:
+                if check.verdict in verdicts:
+                    key = (check.verdict, question.title, check.title, NUMBER.sub("#", check.message))
+                    groups.setdefault(key, []).append((scorecard.student_id, check.message))
+    found = [
+        Case(verdict, question, check, rows[0][1], tuple(student for student, _ in rows))
+        for (verdict, question, check, _), rows in groups.items()
+    ]
+    return sorted(found, key=lambda c: (urgency(c.verdict), -len(c.students)))
+
+
+def waiting(gradebook: Gradebook) -> list[Waiting]:
+    """Explanations that nobody has marked yet, by question."""
+    groups: dict[str, list[tuple[Scorecard, QuestionResult]]] = {}
+    for scorecard in gradebook.scorecards:
+        for question in scorecard.questions:
+            if any(c.verdict is Verdict.UNGRADED for c in question.checks):
+                groups.setdefault(question.id, []).append((scorecard, question))
+    return [
+        Waiting(
+            question_id=id,
+            title=rows[0][1].title,
+            max_points=max(c.max_points for c in rows[0][1].checks if c.verdict is Verdict.UNGRADED),
+            rubric=gradebook.rubrics.get(id, ""),
+            texts=tuple((scorecard.student_id, question.explanation) for scorecard, question in rows),
+        )
+        for id, rows in groups.items()  # noqa: A001  # `id` is the glossary's word
+    ]
+
+
+def checks(scorecards: Sequence[Scorecard]) -> list[CheckSummary]:
+    """Every check that was judged for anybody, the one that fails most first."""
+    found: dict[tuple[str, str], list[tuple[Scorecard, QuestionResult, CheckResult]]] = {}
+    for scorecard in scorecards:
+        for question in scorecard.questions:
+            for check in question.checks:
+                if check.verdict is not Verdict.UNGRADED:
+                    found.setdefault((question.id, check.id), []).append((scorecard, question, check))
+    return sorted((_check(rows) for rows in found.values()), key=lambda c: (-c.failed, c.passed))
+
+
+def networks(scorecards: Sequence[Scorecard]) -> list[Networks]:
+    """The measured networks, by question."""
+    found: dict[str, list[tuple[str, ModelResult]]] = {}
+    for scorecard in scorecards:
+        for model in scorecard.models:
+            if model.mean_accuracy is not None:
+                found.setdefault(model.question, []).append((scorecard.student_id, model))
+    return [_networks(question, rows) for question, rows in found.items()]
+
+
+def discrimination(passed: Sequence[bool], rest: Sequence[float]) -> tuple[float, float, float] | None:
+    """Point-biserial correlation of passing a check with the points on all the others, with Fisher's 95 % interval."""
+    if len(passed) < DISCRIMINATION_MINIMUM:
+        return None
+    try:
+        r = correlation([float(p) for p in passed], rest)
+    except StatisticsError:  # everybody passed, nobody did, or all have the same points
+        return None
+    z, half = math.atanh(max(-0.999999, min(0.999999, r))), 1.959964 / math.sqrt(len(passed) - 3)
+    return r, math.tanh(z - half), math.tanh(z + half)
+
+
+def _check(rows: Sequence[tuple[Scorecard, QuestionResult, CheckResult]]) -> CheckSummary:
+    results = [check for _, _, check in rows]
+    judged = [(s, c) for s, _, c in rows if c.verdict not in (Verdict.INTERNAL, Verdict.SKIPPED)]
+    messages = Counter(NUMBER.sub("#", c.message) for _, c in judged if c.verdict is not Verdict.PASSED)
+    usual, count = messages.most_common(1)[0] if messages else ("", 0)
+    passed = [c.verdict is Verdict.PASSED for _, c in judged]
+    return CheckSummary(
+        question=rows[0][1].title,
+        title=results[0].title,
+        visibility=results[0].visibility,
+        passed=sum(passed),
+        judged=len(judged),
+        verdicts=tuple(verdict_counts(results)),
+        message=next((c.message for _, c in judged if NUMBER.sub("#", c.message) == usual), ""),
+        message_count=count,
+        discrimination=discrimination(passed, [s.points - c.points for s, c in judged]),
+    )
+
+
+def _networks(question: str, rows: Sequence[tuple[str, ModelResult]]) -> Networks:
+    first = rows[0][1]
+    students = [Dot(s, m.parameters, m.mean_accuracy) for s, m in rows if m.mean_accuracy is not None]
+    stand_in, graded = any(m.stand_in for _, m in rows), all(m.graded for _, m in rows)
+    return Networks(question, first.title, tuple(students), tuple(_shared_baselines(rows)), stand_in, graded)
+
+
+def _shared_baselines(rows: Sequence[tuple[str, ModelResult]]) -> Iterable[Dot]:
+    """The baselines that are the same for everybody; a student's own network as a baseline is nobody else's."""
+    for baseline in rows[0][1].baselines:
+        accuracies = {b.mean_accuracy for _, model in rows for b in model.baselines if b.id == baseline.id}
+        if len(accuracies) == 1 and baseline.mean_accuracy is not None:
+            yield Dot(baseline.title, baseline.parameters, baseline.mean_accuracy)
