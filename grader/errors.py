@@ -1,0 +1,35 @@
+"""The exceptions: faults of the harness, the instructor or the machine. A student's outcome is a Verdict, not one of these.
+
+GraderError
+|- UsageError           the command cannot do what was asked: a wrong path, name, option or input file     exit 2
+|- AssignmentError      assignment.toml, a check or the reference is wrong                                 exit 2
+|- DataError            the data set is missing, corrupt or of another shape                               exit 2
+|- SandboxUnavailable   the isolation that was required cannot be built on this machine                    exit 2
+`- WorkerLost           the zygote or its channel failed, by no fault of the submission                    INTERNAL
+"""
+
+from __future__ import annotations
+
+
+class GraderError(Exception):
+    """Any expected failure: one sentence that says what was found, what was wanted and what to do."""
+
+
+class UsageError(GraderError):
+    """What the command was given cannot be used."""
+
+
+class AssignmentError(GraderError):
+    """The assignment or its reference is not as it must be; the instructor mends it."""
+
+
+class DataError(GraderError):
+    """The data set cannot be used."""
+
+
+class SandboxUnavailable(GraderError):
+    """The required isolation level cannot be reached here."""
+
+
+class WorkerLost(GraderError):
+    """Our own side of the sandbox failed; the submission is regraded and loses nothing."""

@@ -1,0 +1,373 @@
+"""The nouns: what a grading takes in and gives out. No torch, no files.
+
+Everything here is frozen. Totals are computed from the parts, never stored beside them.
+The JSON form of Scorecard is published as docs/scorecard.schema.json.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, computed_field, model_validator
+
+
+class Value(BaseModel):
+    """A frozen value that refuses unknown keys, silent conversions, NaN and infinities."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False, ser_json_inf_nan="null")
+
+
+class Fault(StrEnum):
+    """Whose it is when something did not work."""
+
+    STUDENT = "student"
+    HARNESS = "harness"
+    NOBODY = "nobody"
+
+
+class Verdict(StrEnum):
+    """The outcome of one check."""
+
+    PASSED = "PASSED"
+    FAILED = "FAILED"
+    MISSING = "MISSING"
+    RAISED = "RAISED"
+    CRASHED = "CRASHED"
+    TIMED_OUT = "TIMED_OUT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    FORBIDDEN = "FORBIDDEN"
+    SKIPPED = "SKIPPED"
+    UNGRADED = "UNGRADED"
+    INTERNAL = "INTERNAL"
+
+    @property
+    def fault(self) -> Fault:
+        """Whose outcome this is."""
+        if self is Verdict.INTERNAL:
+            return Fault.HARNESS
+        return Fault.NOBODY if self in (Verdict.SKIPPED, Verdict.UNGRADED) else Fault.STUDENT
+
+    @property
+    def pending(self) -> bool:
+        """Whether the points are still open: a person marks them, or the check is run again."""
+        return self in (Verdict.UNGRADED, Verdict.INTERNAL)
+
+
+class Visibility(StrEnum):
+    """Who may see a check before the deadline."""
+
+    PUBLIC = "public"
+    HIDDEN = "hidden"
+
+
+Points = Annotated[float, Field(ge=0)]
+
+
+class CheckResult(Value):
+    """One check of one submission. `message` is for the student; `detail` is a traceback cut to the student's lines."""
+
+    id: str
+    title: str
+    visibility: Visibility
+    verdict: Verdict
+    points: Points
+    max_points: Points
+    message: str = ""
+    detail: str = ""
+    seconds: Points = 0.0
+
+    @model_validator(mode="after")
+    def _fail_closed(self) -> CheckResult:
+        if self.points > self.max_points:
+            raise ValueError(f"{self.id}: {self.points} points of {self.max_points}")
+        if self.points and self.verdict is not Verdict.PASSED:
+            raise ValueError(f"{self.id}: points need a PASSED verdict, not {self.verdict}")
+        return self
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy cannot see a property under a decorator
+    @property
+    def pending_points(self) -> float:
+        """Points that a person or a regrade may still give."""
+        return self.max_points if self.verdict.pending else 0.0
+
+
+class QuestionResult(Value):
+    """One question of one submission. `source` says where the answers were found and what was dropped around them."""
+
+    id: str
+    title: str
+    checks: tuple[CheckResult, ...]
+    explanation: str | None = None
+    source: tuple[str, ...] = ()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def points(self) -> float:
+        """Points reached so far."""
+        return round(sum(c.points for c in self.checks), 4)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def max_points(self) -> float:
+        """Points that can be reached."""
+        return round(sum(c.max_points for c in self.checks), 4)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def pending_points(self) -> float:
+        """Points that are still open."""
+        return round(sum(c.pending_points for c in self.checks), 4)
+
+
+class ClassAccuracy(Value):
+    """How many test images of one class are recognised, with a 95 % Wilson interval (fractions, 0 to 1)."""
+
+    name: str
+    correct: Annotated[int, Field(ge=0)]
+    total: Annotated[int, Field(ge=0)]
+    low: float | None
+    high: float | None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def accuracy(self) -> float | None:
+        """Fraction recognised; None when the class has no images."""
+        return self.correct / self.total if self.total else None
+
+
+class Conclusion(StrEnum):
+    """What a paired comparison shows."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNCLEAR = "no clear difference"
+
+
+class Comparison(Value):
+    """Accuracy of the student's network minus a baseline's, on the same test images (fractions, -1 to 1).
+
+    `low`, `high`: Newcombe's paired 95 % interval. `p_value`: exact McNemar, Holm-adjusted over the classes.
+    """
+
+    name: str
+    difference: float
+    low: float
+    high: float
+    p_value: float
+    conclusion: Conclusion
+
+
+class Baseline(Value):
+    """A network that the student's is compared with, trained by the same code, data and recipe."""
+
+    id: str
+    title: str
+    classes: tuple[ClassAccuracy, ...]
+    parameters: int
+    comparisons: tuple[Comparison, ...]
+    overall: Comparison
+    printed: tuple[float, ...] = ()
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def mean_accuracy(self) -> float | None:
+        """Mean of the classes' accuracies."""
+        return mean_accuracy(self.classes)
+
+
+class Epoch(Value):
+    """One point of a learning curve: mean training loss, and training accuracy (0 to 1) on the augmented images."""
+
+    loss: float
+    accuracy: float
+
+
+class Layer(Value):
+    """One step of the network as captured. `flops` counts one image, multiply and add apart."""
+
+    op: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    flops: int
+
+
+class ModelResult(Value):
+    """What was measured of one network. `method` is the step of the ladder, `reason` why that one."""
+
+    question: str
+    title: str
+    parameters: int
+    flops: int
+    classes: tuple[ClassAccuracy, ...]
+    baselines: tuple[Baseline, ...]
+    curve: tuple[Epoch, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    layers: tuple[Layer, ...]
+    method: str
+    reason: str
+    recipe: str
+    seed: int
+    train_images: int
+    test_images: int
+    seconds: float
+    device: str
+    data_name: str
+    stand_in: bool
+    graded: bool
+    fingerprint: str = ""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def mean_accuracy(self) -> float | None:
+        """Mean of the classes' accuracies."""
+        return mean_accuracy(self.classes)
+
+
+def mean_accuracy(classes: tuple[ClassAccuracy, ...]) -> float | None:
+    """Mean over the classes that have images; None when none has."""
+    known = [c.accuracy for c in classes if c.accuracy is not None]
+    return sum(known) / len(known) if known else None
+
+
+class Isolation(Value):
+    """How far the student's code was shut in. `verified`: each wall was tried from inside and held."""
+
+    level: Annotated[int, Field(ge=0, le=4)]
+    name: str
+    verified: bool
+    reason: str
+
+
+class Environment(Value):
+    """What a grading must repeat to give the same numbers."""
+
+    grader: str
+    python: str
+    torch: str
+    torchvision: str
+    numpy: str
+    platform: str
+    device: str
+    seed: int
+    recipe: str
+    data_name: str
+    data_digest: str
+    stand_in: bool
+    assignment_digest: str
+
+
+class Scorecard(Value):
+    """All that is known of one submission. `notes` tell what was unusual; `faults` are the harness's own."""
+
+    schema_version: int = 1
+    student_id: str
+    assignment: str
+    submission_digest: str
+    questions: tuple[QuestionResult, ...]
+    models: tuple[ModelResult, ...] = ()
+    isolation: Isolation
+    environment: Environment
+    notes: tuple[str, ...] = ()
+    output: str = ""
+    seconds: float = 0.0
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def points(self) -> float:
+        """Points reached so far."""
+        return round(sum(q.points for q in self.questions), 4)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def max_points(self) -> float:
+        """Points that can be reached."""
+        return round(sum(q.max_points for q in self.questions), 4)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def pending_points(self) -> float:
+        """Points that are still open."""
+        return round(sum(q.pending_points for q in self.questions), 4)
+
+    @property
+    def checks(self) -> tuple[CheckResult, ...]:
+        """Every check, in the order of the questions."""
+        return tuple(check for question in self.questions for check in question.checks)
+
+    @property
+    def summary(self) -> str:
+        """Points as people say them: "46 of 60, 10 pending"."""
+        pending = f", {self.pending_points:g} pending" if self.pending_points else ""
+        return f"{self.points:g} of {self.max_points:g}{pending}"
+
+    def to_json(self) -> str:
+        """The published form, indented."""
+        return self.model_dump_json(indent=2)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Scorecard:
+        """Read the published form again; computed fields are recomputed, not believed."""
+        import json  # only the reader needs it
+
+        return cls.model_validate_json(json.dumps(_without_computed(json.loads(text))))
+
+
+COMPUTED = frozenset({"points", "max_points", "pending_points", "accuracy", "mean_accuracy"})
+
+
+def _without_computed(value: Any) -> Any:
+    """Drop the totals of a written scorecard; a check's and an epoch's own numbers, which are not totals, stay."""
+    if isinstance(value, list):
+        return [_without_computed(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    if "verdict" in value:
+        return {k: v for k, v in value.items() if k != "pending_points"}
+    if "loss" in value:
+        return value
+    return {k: _without_computed(v) for k, v in value.items() if k not in COMPUTED}
+
+
+class Gradebook(Value):
+    """A class."""
+
+    assignment: str
+    title: str
+    scorecards: tuple[Scorecard, ...]
+    rubrics: dict[str, str] = Field(default_factory=dict)
+
+    @property
+    def internal(self) -> bool:
+        """Whether the harness failed somewhere."""
+        return any(c.verdict is Verdict.INTERNAL for s in self.scorecards for c in s.checks)
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as handed in; `name` is a relative POSIX path."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What one student handed in. `problem` tells a student why nothing of it can be graded."""
+
+    student_id: str
+    files: tuple[File, ...]
+    problem: str = ""
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over names and contents, in the order of the names."""
+        h = hashlib.sha256()
+        for file in sorted(self.files, key=lambda f: f.name):
+            for part in (file.name.encode("utf-8", "surrogatepass"), file.data):
+                h.update(len(part).to_bytes(8, "big"))
+                h.update(part)
+        return h.hexdigest()
