@@ -3,7 +3,8 @@
 After Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", arXiv 1905.11946, table 1.
 The strides are the paper's, for images of 224 x 224: on 32 x 32 the last stages work on a single pixel. Keeping a
 larger plane (a stem with stride 1) is better in the end and costs about four times the time, so the stock form is what
-all are measured by. Stochastic depth, which the paper uses while training, is left out: it matters over hundreds of epochs.
+all are measured by. Stochastic depth, which the paper uses while training, is left out: it matters over
+hundreds of epochs.
 """
 
 from typing import NamedTuple
