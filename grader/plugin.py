@@ -1,0 +1,341 @@
+"""The pytest plugin: fixtures for checks, and one session over many submissions.
+
+Theory of operation. pytest collects each check once per submission. The run loop is ours: for a few submissions at a
+time it runs the checks that need no training, starts the trainings that the others need, and runs those when their
+numbers are there, so that layers are judged while networks train. A check's outcome is read off the exception that
+ended it: an AssertionError is the student's wrong answer, an `Unanswered` says why there is none, and anything else is
+a fault of ours (INTERNAL). The plugin is passed to pytest.main; it is never an entry point.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from safetensors.torch import load_file
+from torch import Tensor
+
+from grader.assignment import Assignment, CheckSpec, Question
+from grader.errors import AssignmentError
+from grader.measurement import Measured, Trained
+from grader.model import CheckResult, Submission, Verdict, Visibility
+from grader.process import Unanswered
+from grader.reference import Reference
+from grader.student import Student
+
+SLOW_FIXTURES = frozenset({"trained", "one_batch"})
+WINDOW = 4  # submissions in flight: enough to keep the trainers busy, few enough to keep their networks in memory
+
+CheckKey = tuple[str, str]
+"""A check's question id and its own id."""
+
+
+@dataclass
+class Case:
+    """One submission while it is judged: what a check sees of it, and the results so far."""
+
+    submission: Submission
+    student: Student
+    results: dict[CheckKey, CheckResult] = field(default_factory=dict)
+    measured: Future[dict[str, Measured]] | None = None
+    award: tuple[float, str] | None = None
+    started: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What the session is given. `measure` starts the trainings of a student; `finish` takes a judged case."""
+
+    assignment: Assignment
+    reference: Reference | None
+    submissions: list[Submission]
+    open: Callable[[Submission], Student]
+    measure: Callable[[Student], Future[dict[str, Measured]]] | None
+    began: Callable[[Submission], None]
+    checked: Callable[[Submission, CheckResult], None]
+    finish: Callable[[Case], None]
+
+
+class Plugin:
+    """Collects, runs and reads off the checks of one session."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._cases: dict[str, Case] = {}
+        self._questions = {q.id: q for q in work.assignment.questions}
+        self.collection_faults: list[str] = []
+
+    # ---------------------------------------------------------------------------------------------------- collection
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Declare the marker."""
+        config.addinivalue_line("markers", "requires(check): SKIPPED unless that check of the question passed")
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Every check, once per submission."""
+        metafunc.fixturenames.append("case")
+        ids = [s.student_id for s in self._work.submissions]
+        metafunc.parametrize("case", ids, indirect=True, ids=[f"s{i}" for i in range(len(ids))])
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember what could not be collected: its checks become INTERNAL."""
+        if report.failed:
+            self.collection_faults.append(f"{report.nodeid}: {str(report.longrepr)[-2000:]}")
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """In the assignment's order. Raises AssignmentError for a check without points in assignment.toml."""
+        order = {
+            (q.id, check): (i, j)
+            for i, q in enumerate(self._work.assignment.questions)
+            for j, check in enumerate(q.checks)
+        }
+        known = [item for item in items if _question_id(item) in self._questions]
+        for item in known:
+            if _key(item) not in order:
+                question, check = _key(item)
+                raise AssignmentError(f"{item.path} has {check}, which assignment.toml does not list for {question}.")
+        items[:] = sorted(known, key=lambda item: order[_key(item)])
+
+    # ----------------------------------------------------------------------------------------------------------- run
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Quick checks first, trainings meanwhile, then the checks that need them."""
+        quick, slow = self._by_submission(session.items)
+        flying: list[Case] = []
+        for submission in self._work.submissions:
+            case = self._begin(submission)
+            _run(quick.get(submission.student_id, []))
+            if slow.get(submission.student_id) and self._work.measure:
+                case.measured = self._work.measure(case.student)
+            flying.append(case)
+            self._land(flying, slow, most=WINDOW)
+        self._land(flying, slow, most=0)
+        return True
+
+    def _by_submission(self, items: list[pytest.Item]) -> tuple[dict[str, list[pytest.Item]], ...]:
+        quick: dict[str, list[pytest.Item]] = {}
+        slow: dict[str, list[pytest.Item]] = {}
+        for item in items:
+            pile = slow if SLOW_FIXTURES & set(item.fixturenames) else quick  # type: ignore[attr-defined]  # a Function
+            pile.setdefault(_student_id(item), []).append(item)
+        return quick, slow
+
+    def _begin(self, submission: Submission) -> Case:
+        self._work.began(submission)
+        case = self._cases[submission.student_id] = Case(submission, self._work.open(submission))
+        return case
+
+    def _land(self, flying: list[Case], slow: dict[str, list[pytest.Item]], most: int) -> None:
+        """Finish cases until at most `most` are in flight; those whose numbers are there first."""
+        while ready := _ready(flying, block=len(flying) > most):
+            for case in ready:
+                _run(slow.get(case.submission.student_id, []))
+                flying.remove(case)
+                self._finish(case)
+
+    def _finish(self, case: Case) -> None:
+        for question in self._work.assignment.questions:
+            for check, spec in question.checks.items():
+                if (question.id, check) not in case.results and self._expected_here(spec):
+                    why = "; ".join(self.collection_faults) or "pytest did not collect it"
+                    self._record(case, question, check, check, Verdict.INTERNAL, f"The check did not run: {why}")
+        self._work.finish(case)
+        del self._cases[case.submission.student_id]
+
+    def _expected_here(self, spec: CheckSpec) -> bool:
+        """Hidden checks are there only with the reference."""
+        return spec.visibility is Visibility.PUBLIC or self._work.reference is not None
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+        """Read the verdict off the phase that ended the check."""
+        report = yield
+        if call.when == "call" or call.excinfo is not None:
+            self._read_off(item, call)
+        return report  # noqa: B901  # pluggy's wrapper protocol
+
+    def _read_off(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+        case, question = self._cases[_student_id(item)], self._questions[_question_id(item)]
+        error = call.excinfo.value if call.excinfo else None
+        verdict, message, detail = _verdict(error)
+        fraction = 1.0
+        if case.award is not None and verdict is Verdict.PASSED:
+            fraction, message = case.award
+            verdict = Verdict.PASSED if fraction > 0 else Verdict.FAILED
+        self._record(case, question, _check_id(item), _title(item), verdict, message, detail, fraction, call.duration)
+
+    def _record(
+        self,
+        case: Case,
+        question: Question,
+        check: str,
+        title: str,
+        verdict: Verdict,
+        message: str,
+        detail: str = "",
+        fraction: float = 1.0,
+        seconds: float = 0.0,
+    ) -> None:
+        spec = question.checks[check]
+        case.award = None
+        result = CheckResult(
+            id=check,
+            title=title,
+            visibility=spec.visibility,
+            verdict=verdict,
+            points=round(spec.points * fraction, 2) if verdict is Verdict.PASSED else 0.0,
+            max_points=spec.points,
+            message=message,
+            detail=detail,
+            seconds=seconds,
+        )
+        case.results[question.id, check] = result
+        self._work.checked(case.submission, result)
+
+    # ------------------------------------------------------------------------------------------------------ fixtures
+
+    @pytest.fixture
+    def case(self, request: pytest.FixtureRequest) -> Case:
+        """The submission that this check is run on; SKIPPED when a check that it requires did not pass."""
+        case = self._cases[request.param]
+        for marker in request.node.iter_markers("requires"):
+            _require(case, _question_id(request.node), marker.args[0])
+        return case
+
+    @pytest.fixture
+    def student(self, case: Case) -> Student:
+        """What was handed in, as names that can be run."""
+        if case.submission.problem:
+            raise Unanswered(Verdict.MISSING, case.submission.problem)
+        return case.student
+
+    @pytest.fixture
+    def reference(self) -> Reference:
+        """The solutions; only where they are."""
+        if self._work.reference is None:
+            raise AssignmentError("a public check may not ask for the reference.")
+        return self._work.reference
+
+    @pytest.fixture(scope="session")
+    def expected(self) -> dict[str, Tensor]:
+        """The public expected tensors."""
+        path = self._work.assignment.folder / "expected.safetensors"
+        return load_file(path)
+
+    @pytest.fixture
+    def seed(self, request: pytest.FixtureRequest, case: Case) -> int:
+        """The public seed in public checks; one of its own for each submission in hidden ones."""
+        question = self._questions[_question_id(request.node)]
+        hidden = question.checks[_check_id(request.node)].visibility is Visibility.HIDDEN
+        if hidden and self._work.reference:
+            return self._work.reference.seed(case.submission.digest, question.id)
+        return self._work.assignment.seeds.public
+
+    @pytest.fixture
+    def trained(self, request: pytest.FixtureRequest, case: Case) -> Trained:
+        """What training gave of the question's network, and of the reference's."""
+        return self._measured(request, case).trained()
+
+    @pytest.fixture
+    def one_batch(self, request: pytest.FixtureRequest, case: Case) -> tuple[float, ...]:
+        """The losses of training on one batch."""
+        return self._measured(request, case).one_batch()
+
+    def _measured(self, request: pytest.FixtureRequest, case: Case) -> Measured:
+        if case.submission.problem:
+            raise Unanswered(Verdict.MISSING, case.submission.problem)
+        if case.measured is None:
+            raise AssignmentError("this check needs training, and nothing is trained here.")
+        return case.measured.result()[_question_id(request.node)]
+
+    @pytest.fixture
+    def award(self, case: Case) -> Callable[[float, str], None]:
+        """Give a check that otherwise passes a fraction of its points, and say why."""
+
+        def award(fraction: float, message: str) -> None:
+            case.award = (min(max(fraction, 0.0), 1.0), message)
+
+        return award
+
+
+def _run(items: list[pytest.Item]) -> None:
+    for item, following in zip(items, [*items[1:], None], strict=True):
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+
+
+def _ready(flying: list[Case], *, block: bool) -> list[Case]:
+    """The cases with nothing left to wait for; with `block`, at least one."""
+    waiting = [case.measured for case in flying if case.measured is not None]
+    if block and len(waiting) == len(flying) and waiting:
+        wait(waiting, return_when=FIRST_COMPLETED)
+    return [case for case in flying if case.measured is None or case.measured.done()]
+
+
+def _verdict(error: BaseException | None) -> tuple[Verdict, str, str]:
+    """What the exception that ended a check says."""
+    if error is None:
+        return Verdict.PASSED, "", ""
+    if isinstance(error, Unanswered):
+        return error.verdict, str(error), error.detail
+    if isinstance(error, AssertionError):
+        return Verdict.FAILED, str(error) or "The check's condition does not hold.", ""
+    return Verdict.INTERNAL, f"The harness failed here, at no cost to you ({type(error).__name__}: {error}).", ""
+
+
+def _require(case: Case, question: str, check: str) -> None:
+    """End the check unless another of its question has passed."""
+    result = case.results.get((question, check))
+    if result is None:
+        raise AssignmentError(f"{question}: {check} is required before it has run.")
+    if result.verdict is Verdict.INTERNAL:
+        raise AssignmentError(f"{check}, on which this depends, could not be judged.")
+    if result.verdict is not Verdict.PASSED:
+        raise Unanswered(Verdict.SKIPPED, f"Not run, because this did not pass: {result.title}")
+
+
+def _question_id(item: pytest.Item) -> str:
+    return Path(item.path).stem.removeprefix("test_")
+
+
+def _check_id(item: pytest.Item) -> str:
+    return str(item.originalname)  # type: ignore[attr-defined]  # every item is a Function
+
+
+def _key(item: pytest.Item) -> CheckKey:
+    return _question_id(item), _check_id(item)
+
+
+def _student_id(item: pytest.Item) -> str:
+    return str(item.callspec.params["case"])  # type: ignore[attr-defined]  # every item is parametrised
+
+
+def _title(item: pytest.Item) -> str:
+    function = item.function  # type: ignore[attr-defined]  # every item is a Function
+    return title_of(function) or _check_id(item)
+
+
+def title_of(function: Callable[..., object] | ModuleType) -> str:
+    """A check's title: the first line of its docstring."""
+    return (function.__doc__ or "").strip().partition("\n")[0]
+
+
+def options(folders: list[Path]) -> list[str]:
+    """pytest's arguments: the checks' folders and nothing of the machine's own configuration or plugins."""
+    fixed = ["--import-mode=importlib", "--assert=plain", "--continue-on-collection-errors", "--noconftest", "-qq"]
+    return [*fixed, "-p", "no:cacheprovider", "-c", _no_configuration(), *map(str, folders)]
+
+
+def _no_configuration() -> str:
+    import os
+
+    return os.devnull
+
+
+__all__ = ["Any", "Case", "Plugin", "Work", "options"]

@@ -1,0 +1,204 @@
+"""The worker: the only process in which student code runs. Standard library, torch and its own few modules only.
+
+It reads what was handed in, binds the names that the questions ask for, and answers the judge's requests with numbers.
+Nothing here knows an answer, a label of the test set or a hidden check, and nothing it says is believed: the judge
+compares numbers. Whatever student code raises, exits with or returns becomes a reply.
+
+    request   body and tensors                                              replies
+    load      questions, seed; the files as bytes                           loaded
+    run       name, weights?; inputs "0", "1", ..., weights "w.weight"      output
+    capture   name, network, seed, batch                                    captured, uncapturable
+    train     name, network, seed, recipe; images, labels, test_images      trained
+Any request may be answered by `refused` (not what the question asks) or `raised` (student code raised).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import sys
+import traceback
+import types
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from grader import answers, notebook, training, wire
+from grader.graph import capture
+from grader.recipe import Recipe
+
+Question = dict[str, Any]
+DETAIL_CHARACTERS = 4000
+OWN_CODE = str(Path(__file__).resolve().parent)
+
+
+def warm() -> None:
+    """Run what every worker needs once, on one thread, so that a forked one finds it done."""
+    torch.set_num_threads(1)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
+    with contextlib.suppress(capture.NotCapturable):
+        capture.capture(model, (3, 8, 8), 4)
+
+
+def serve(receive: wire.Receive, send: Callable[[bytes], object]) -> None:
+    """Say "ready", then answer requests until the judge closes the channel."""
+    desk = Desk()
+    send(wire.pack(wire.Message("ready")))
+    with contextlib.suppress(wire.Closed):
+        while True:
+            send(_packed(desk.answer(wire.read(receive))))
+
+
+def _packed(reply: wire.Message) -> bytes:
+    try:
+        return wire.pack(reply)
+    except ValueError as e:  # a result of student code that no number format holds
+        return wire.pack(wire.Message("refused", {"message": f"the result cannot be handed over: {e}."}))
+
+
+class Desk:
+    """What this worker has read so far, and its answers."""
+
+    def __init__(self) -> None:
+        self._bound: dict[str, object] = {}
+
+    def answer(self, request: wire.Message) -> wire.Message:
+        """The reply to a request, whatever student code does in it."""
+        handlers = {"load": self._load, "run": self._run, "capture": self._capture, "train": self._train}
+        try:
+            return handlers[request.kind](request)
+        except answers.NotAnAnswer as e:
+            return wire.Message("refused", {"message": str(e)})
+        except BaseException as e:  # noqa: BLE001  # student code raises what it likes, SystemExit included
+            return wire.Message("raised", described(e))
+
+    def _load(self, request: wire.Message) -> wire.Message:
+        torch.manual_seed(request.body["seed"])
+        files = {name: request.tensors[str(i)].numpy().tobytes() for i, name in enumerate(request.body["files"])}
+        try:
+            book = notebook.open_(files)
+        except notebook.ProblemError as e:
+            return wire.Message("refused", {"message": str(e)})
+        sys.meta_path.insert(0, notebook.Finder(book))
+        read = {question["id"]: self._read(book, question) for question in request.body["questions"]}
+        return wire.Message("loaded", {"questions": read, "problems": list(book.problems)})
+
+    def _read(self, book: notebook.Book, question: Question) -> dict[str, Any]:
+        """Bind one question's names; says what was found where, what was not, and what its statements raised."""
+        found = {a["name"]: notebook.find(book, a["name"], a["aliases"]) for a in question["answers"]}
+        wanted = [f.name for f in found.values() if f.name]
+        piece = book.slice(wanted)
+        module = types.ModuleType("submission")
+        sys.modules["submission"] = module
+        raised = _execute(piece, module)
+        names: dict[str, Any] = {}
+        for answer, f in found.items():
+            if f.name and hasattr(module, f.name):
+                self._bound[answer] = getattr(module, f.name)
+                names[answer] = {"state": "found", "rule": f.rule, "name": f.name}
+            elif f.name:
+                names[answer] = {"state": "raised", **(raised or {"message": f"{f.name} was not bound"})}
+            else:
+                names[answer] = {"state": "missing", "message": f.rule}
+        explanation = question.get("explanation")
+        return {
+            "names": names,
+            "kept": list(piece.kept),
+            "dropped": list(piece.dropped),
+            "explanation": book.explanation(explanation["name"], explanation["headings"]) if explanation else None,
+        }
+
+    def _run(self, request: wire.Message) -> wire.Message:
+        name = request.body["name"]
+        inputs = [request.tensors[str(i)] for i in range(request.body["inputs"])]
+        weights = {k[2:]: v for k, v in request.tensors.items() if k.startswith("w.")}
+        torch.manual_seed(request.body["seed"])
+        run = answers.run_layer(name, self._bound[name], inputs, weights or None)
+        return wire.Message("output", {}, {"output": run.output, **{f"w.{k}": v for k, v in run.weights.items()}})
+
+    def _capture(self, request: wire.Message) -> wire.Message:
+        model = self._model(request)
+        network = request.body["network"]
+        note = _checked_output(request.body["name"], model, network)
+        try:
+            captured = capture.capture(model, tuple(network["input_shape"]), request.body["batch"])
+        except capture.NotCapturable as e:
+            return wire.Message("uncapturable", {"reason": str(e), "note": note})
+        return wire.Message("captured", {"ir": captured.ir, "note": note}, captured.tensors)
+
+    def _train(self, request: wire.Message) -> wire.Message:
+        recipe = Recipe(**request.body["recipe"])
+        seed = request.body["seed"]
+        model = self._model(request)
+        parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
+        images = (request.tensors["images"], request.tensors["labels"], request.tensors["test_images"])
+        done = training.train(model, *images, recipe, request.body["training_seed"], contiguous=True)
+        body = {"curve": done.curve, "seconds": done.seconds, "parameters": parameters, "seed": seed}
+        return wire.Message("trained", body, {"logits": done.logits, "initial_logits": done.initial_logits})
+
+    def _model(self, request: wire.Message) -> nn.Module:
+        network = request.body["network"]
+        torch.manual_seed(request.body["seed"])
+        name = request.body["name"]
+        return answers.build_model(name, self._bound[name], network["classes"], network["input_shape"][0])
+
+
+def _execute(piece: notebook.Piece, module: types.ModuleType) -> dict[str, str] | None:
+    """Run the statements one by one: one that raises does not keep the others from being bound."""
+    first = None
+    for block in piece.blocks:
+        try:
+            exec(block.code, module.__dict__)  # noqa: S102  # this process exists to run it
+        except BaseException as e:  # noqa: BLE001  # as in Desk.answer
+            first = first or described(e)
+    return first
+
+
+def _checked_output(name: str, model: nn.Module, network: Question) -> str:
+    """Run two black images; says what is unusual about the output, and refuses a wrong shape."""
+    shape, classes = tuple(network["input_shape"]), network["classes"]
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        output = model(torch.zeros(2, *shape))
+    model.train(was_training)
+    note = ""
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+        note = "the network returns a tuple; its first element is taken"
+    if not isinstance(output, Tensor):
+        raise answers.NotAnAnswer(f"{name} returned {type(output).__name__}; wanted a tensor of shape (N, {classes}).")
+    if tuple(output.shape) != (2, classes):
+        raise answers.NotAnAnswer(
+            f"{name} maps 2 images of shape {shape} to {tuple(output.shape)}; wanted (2, {classes}), "
+            f"one score for each of the {classes} classes."
+        )
+    return note
+
+
+def described(error: BaseException) -> dict[str, str]:
+    """An exception as the student needs it: its type, its text, and the lines of the student's own that led to it."""
+    kind = type(error).__name__
+    try:
+        text = str(error)
+    except BaseException:  # noqa: BLE001  # an exception of a student's may fail to print
+        text = "(it cannot be printed)"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
+    if isinstance(error, SyntaxError) and error.lineno and not frames:
+        text = f"{error.msg} (line {error.lineno})"
+    lines = traceback.format_list(frames) if frames else []
+    detail = "".join([*lines, f"{kind}: {text}"])
+    where = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
+    return {"type": kind, "message": text[:DETAIL_CHARACTERS], "where": where, "detail": detail[-DETAIL_CHARACTERS:]}
+
+
+def _is_students(filename: str) -> bool:
+    return not (filename.startswith((OWN_CODE, sys.prefix, sys.base_prefix, "<frozen")) or "site-packages" in filename)
+
+
+def recipe_body(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as a request carries it."""
+    return dataclasses.asdict(recipe)
