@@ -242,7 +242,7 @@ def _empty(folder: tuple[str, ...]) -> Entry:
 
 
 def _children(folder: Path, limit: int) -> list[os.DirEntry[str]]:
-    """What a folder holds, sorted by name, without debris and environments, at most `limit`; nothing when it cannot be opened."""
+    """What a folder holds but debris and environments, sorted, at most `limit`; nothing if it cannot be opened."""
     found: list[os.DirEntry[str]] = []
     try:
         with os.scandir(folder) as entries:
