@@ -8,15 +8,18 @@ apart by its shape as well as its colour. Every function takes `t`, which gives 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Protocol
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from grader.model import ClassAccuracy, Epoch
+from grader.text import brief
 
 WIDTH = 330.0
+TITLE_LIMIT = 60  # characters of a name in a tip or a description
 NAME_LIMIT = 11  # characters of a class's name that fit beside the plot
 MATRIX_LIMIT = 20  # classes beyond which a confusion matrix cannot be read
 SHAPES = ("circle", "diamond", "square", "triangle")
@@ -81,7 +84,7 @@ def class_accuracy(series: Sequence[Series], t: Text) -> Markup:
             parts.extend(_interval(one, i, j, x, y + (row - lane * len(series)) / 2 + lane * (j + 0.5)))
     chance = 1 / len(names)
     parts.append(_tag("line", cls="chance", x1=x(chance), x2=x(chance), y1=top, y2=bottom))
-    desc = "; ".join(f"{s.title}: {', '.join(_spoken(c, t) for c in s.classes)}" for s in series)
+    desc = "; ".join(f"{brief(s.title, TITLE_LIMIT)}: {', '.join(_spoken(c, t) for c in s.classes)}" for s in series)
     return _svg(bottom + 22, t("chart.classes"), desc, parts)
 
 
@@ -109,7 +112,7 @@ def learning_curve(curve: Sequence[Epoch], t: Text) -> Markup:
 
 def confusion(names: Sequence[str], matrix: Sequence[Sequence[int]], t: Text) -> Markup:
     """What the network answered (columns) for the images of each class (rows)."""
-    left, top = 78.0, 82.0
+    left, top = 78.0, 24.0 + 6.8 * max(len(_short(name)) for name in names)
     cell = (WIDTH - left - 2) / len(names)
     parts = [_tag("text", t("chart.answered"), cls="tick", x=left, y=12)]
     parts.append(_tag("text", t("chart.true"), cls="tick", x=0, y=top - 6))
@@ -189,10 +192,12 @@ def networks(students: Sequence[Dot], baselines: Sequence[Dot], t: Text) -> Mark
     parts.append(_tag("text", t("chart.parameters"), cls="tick", x=right, y=bottom + 32, text_anchor="end"))
     for index, dots in [(0, students), *((i, [b]) for i, b in enumerate(baselines, 1))]:
         for dot in dots:
-            tip = _tag("title", f"{dot.title}: {percent(dot.accuracy)}, {dot.parameters:,}")
+            tip = _tag("title", f"{brief(dot.title, TITLE_LIMIT)}: {percent(dot.accuracy)}, {dot.parameters:,}")
             parts.append(_tag("g", tip + _mark(index, x(math.log10(max(dot.parameters, 1))), y(dot.accuracy))))
-    desc = t("chart.networks_desc", count=len(students), baselines=", ".join(b.title for b in baselines))
-    return _svg(bottom + 38, t("chart.networks"), desc, parts)
+    desc = t(
+        "chart.networks_desc", count=len(students), baselines=", ".join(brief(b.title, TITLE_LIMIT) for b in baselines)
+    )
+    return _svg(bottom + 38, t("chart.networks"), desc, parts, cls="scatter")
 
 
 def percent(fraction: float | None) -> str:
@@ -228,15 +233,17 @@ def _svg(height: float, title: str, desc: str, parts: Iterable[Markup], width: f
 
 def _tag(name: str, body: str | Markup = "", **attributes: str | float) -> Markup:
     """An element; `cls` is its class, an underscore in a name is a hyphen, numbers keep one decimal."""
-    pairs: Mapping[str, str | float] = {
-        ("class" if k == "cls" else k.replace("_", "-")): v for k, v in attributes.items()
-    }
-    written = Markup("").join(Markup(' {}="{}"').format(k, _number(v)) for k, v in pairs.items())
-    return Markup("<{0}{1}>{2}</{0}>").format(name, written, body)
+    written = "".join(f' {_attribute(k)}="{_value(v)}"' for k, v in attributes.items())
+    return Markup(f"<{name}{written}>{escape(body)}</{name}>")  # noqa: S704  # every part is ours or escaped
 
 
-def _number(value: str | float) -> str:
-    return value if isinstance(value, str) else f"{round(value, 1):g}"
+@cache
+def _attribute(name: str) -> str:
+    return "class" if name == "cls" else name.replace("_", "-")
+
+
+def _value(value: str | float) -> str:
+    return escape(value) if isinstance(value, str) else f"{round(value, 1):g}"
 
 
 def _mark(index: int, x: float, y: float) -> Markup:
@@ -258,7 +265,7 @@ def _interval(series: Series, row: int, index: int, x: _Scale, y: float) -> list
     parts = []
     if one.low is not None and one.high is not None:
         parts.append(_tag("line", cls=f"whisker s{index % len(SHAPES)}", x1=x(one.low), x2=x(one.high), y1=y, y2=y))
-    tip = _tag("title", f"{series.title}, {one.name}: {percent(one.accuracy)}")
+    tip = _tag("title", f"{brief(series.title, TITLE_LIMIT)}, {brief(one.name, TITLE_LIMIT)}: {percent(one.accuracy)}")
     return [*parts, _tag("g", tip + _mark(index, x(one.accuracy), y))]
 
 
@@ -310,9 +317,10 @@ def _confusions(names: Sequence[str], matrix: Sequence[Sequence[int]], t: Text) 
     """The three most frequent mistakes, in words."""
     wrong = [(count, i, j) for i, row in enumerate(matrix) for j, count in enumerate(row) if i != j and count]
     worst = sorted(wrong, key=lambda w: (-w[0], w[1], w[2]))[:3]
-    return "; ".join(t("chart.confused", count=n, true=names[i], answer=names[j]) for n, i, j in worst) or t(
-        "chart.unconfused"
-    )
+    return "; ".join(
+        t("chart.confused", count=n, true=brief(names[i], TITLE_LIMIT), answer=brief(names[j], TITLE_LIMIT))
+        for n, i, j in worst
+    ) or t("chart.unconfused")
 
 
 def _bins(counts: Sequence[int], maximum: float, t: Text) -> str:
@@ -325,9 +333,10 @@ def _bins(counts: Sequence[int], maximum: float, t: Text) -> str:
 
 
 def _spoken(one: ClassAccuracy, t: Text) -> str:
+    name, value = brief(one.name, TITLE_LIMIT), percent(one.accuracy)
     if one.low is None or one.high is None:
-        return f"{one.name} {percent(one.accuracy)}"
-    return t("chart.spoken", name=one.name, value=percent(one.accuracy), low=percent(one.low), high=percent(one.high))
+        return f"{name} {value}"
+    return t("chart.spoken", name=name, value=value, low=percent(one.low), high=percent(one.high))
 
 
 def _label(x: float, y: float, name: str, anchor: str) -> Markup:
@@ -335,4 +344,4 @@ def _label(x: float, y: float, name: str, anchor: str) -> Markup:
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= NAME_LIMIT else name[: NAME_LIMIT - 1] + "…"
+    return brief(name, NAME_LIMIT)

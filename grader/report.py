@@ -24,13 +24,14 @@ import jinja2
 from markupsafe import Markup
 
 from grader import charts, content, summary
-from grader.model import Gradebook, ModelResult, QuestionResult, Scorecard, Verdict, Visibility
-from grader.text import clip, plain
+from grader.model import Gradebook, ModelResult, Scorecard, Verdict, Visibility
+from grader.text import brief, clip, plain
 
 STUDENT_BYTES = 250_000
 CLASS_BYTES = 1_000_000
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.03)  # how much of the room for students' text is tried until the page fits
 HEADING = 24  # characters of a question's title in the head of a column
+BRIEF = 150  # characters of a message in a table
 LANGUAGES = ("en", "zh-TW")
 # The device names that Windows keeps for itself, in whatever case and with whatever ending.
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])")
@@ -97,6 +98,7 @@ def class_page(gradebook: Gradebook, lang: str = "en") -> str:
         "internal": summary.cases(scorecards, (Verdict.INTERNAL,)),
         "stopped": summary.cases(scorecards, summary.STOPPED),
         "waiting": summary.waiting(gradebook),
+        "noted": [s for s in scorecards if s.notes],
         "verdicts": summary.verdict_counts(c for s in scorecards for c in s.checks),
         "isolations": {(s.isolation.level, s.isolation.name, s.isolation.verified) for s in scorecards},
         "stand_in": any(s.environment.stand_in for s in scorecards),
@@ -164,17 +166,18 @@ def _environment() -> jinja2.Environment:
         "Verdict": Verdict,
         "href": lambda student_id: quote(f"students/{file_name(student_id)}.html"),
         "series": _series,
-        "went_wrong": _went_wrong,
         "has_hidden": lambda card: any(c.visibility is Visibility.HIDDEN for c in card.checks),
         "tone": _tone,
         "question_points": lambda card: {q.id: q.points for q in card.questions},
+        "students_of": lambda cases: len({student for case in cases for student, _ in case.students}),
         "accuracies": lambda card: {m.question: m.mean_accuracy for m in card.models},
     }
     environment.filters |= {
         "percent": charts.percent,
-        "short": charts.short_count,
-        "signed": _signed,
-        "heading": _heading,
+        "signed": lambda fraction: _signed(f"{fraction * 100:+.1f}"),
+        "correlation": lambda value: _signed(f"{value:+.2f}"),
+        "heading": lambda title: brief(title, HEADING),
+        "brief": lambda message: brief(message, BRIEF),
     }
     return environment
 
@@ -191,11 +194,6 @@ def _series(model: ModelResult, own: str) -> list[charts.Series]:
     return [charts.Series(own, model.classes), *(charts.Series(b.title, b.classes) for b in same)]
 
 
-def _went_wrong(question: QuestionResult) -> list[Any]:
-    """The checks that tell a student something to do."""
-    return [c for c in question.checks if c.verdict not in (Verdict.PASSED, Verdict.UNGRADED)]
-
-
 def _tone(verdict: Verdict) -> str:
     """The colour family of a verdict; its word and mark say the same without colour."""
     if verdict is Verdict.PASSED:
@@ -205,15 +203,9 @@ def _tone(verdict: Verdict) -> str:
     return "mute" if verdict is Verdict.SKIPPED else "bad"
 
 
-def _signed(fraction: float) -> str:
-    """A difference in percentage points, with its sign."""
-    return f"{fraction * 100:+.1f}".replace("-", "\N{MINUS SIGN}")
-
-
-def _heading(title: str) -> str:
-    """A title short enough for a column's head."""
-    shown = plain(title)
-    return shown if len(shown) <= HEADING else shown[: HEADING - 1] + "…"
+def _signed(number: str) -> str:
+    """A number with a sign, as it is printed."""
+    return number.replace("-", "\N{MINUS SIGN}")
 
 
 def _replace(path: Path, text: str) -> None:

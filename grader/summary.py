@@ -33,13 +33,26 @@ DISCRIMINATION_MINIMUM = 10  # students below which a correlation says nothing
 
 @dataclass(frozen=True)
 class Case:
-    """Students whose check ended in the same way with the same message, numbers aside."""
+    """A verdict with a message (numbers aside), and whom it met: (student id, the checks in words)."""
 
     verdict: Verdict
-    question: str
-    check: str
     message: str
-    students: tuple[str, ...]
+    students: tuple[tuple[str, tuple[str, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Checks of one question that ended alike, so that a student reads it once."""
+
+    verdict: Verdict
+    message: str
+    detail: str
+    checks: tuple[CheckResult, ...]
+
+    @property
+    def max_points(self) -> float:
+        """Points that these checks are worth."""
+        return sum(c.max_points for c in self.checks)
 
 
 @dataclass(frozen=True)
@@ -155,18 +168,30 @@ def questions(scorecards: Sequence[Scorecard]) -> list[QuestionSummary]:
     ]
 
 
+def failures(question: QuestionResult) -> list[Failure]:
+    """What a student can do something about: checks that ran and did not pass, equal outcomes together."""
+    groups: dict[tuple[Verdict, str, str], list[CheckResult]] = {}
+    for check in question.checks:
+        if check.verdict not in (Verdict.PASSED, Verdict.UNGRADED):
+            groups.setdefault((check.verdict, check.message, check.detail), []).append(check)
+    return [Failure(*key, tuple(rows)) for key, rows in groups.items()]
+
+
 def cases(scorecards: Sequence[Scorecard], verdicts: Sequence[Verdict]) -> list[Case]:
     """Checks that ended in one of the verdicts, grouped; the most urgent and then the most frequent first."""
-    groups: dict[tuple[Verdict, str, str, str], list[tuple[str, str]]] = {}
+    groups: dict[tuple[Verdict, str], dict[str, list[str]]] = {}
+    messages: dict[tuple[Verdict, str], str] = {}
     for scorecard in scorecards:
         for question in scorecard.questions:
             for check in question.checks:
                 if check.verdict in verdicts:
-                    key = (check.verdict, question.title, check.title, NUMBER.sub("#", check.message))
-                    groups.setdefault(key, []).append((scorecard.student_id, check.message))
+                    key = (check.verdict, NUMBER.sub("#", check.message))
+                    messages.setdefault(key, check.message)
+                    places = groups.setdefault(key, {}).setdefault(scorecard.student_id, [])
+                    places.append(f"{question.title}: {check.title}")
     found = [
-        Case(verdict, question, check, rows[0][1], tuple(student for student, _ in rows))
-        for (verdict, question, check, _), rows in groups.items()
+        Case(key[0], messages[key], tuple((student, tuple(places)) for student, places in students.items()))
+        for key, students in groups.items()
     ]
     return sorted(found, key=lambda c: (urgency(c.verdict), -len(c.students)))
 

@@ -28,6 +28,12 @@ def plain(text: str) -> str:
     return HIDDEN.sub(lambda match: f"[U+{ord(match[0]):04X}]", text)
 
 
+def brief(text: str, limit: int) -> str:
+    """The beginning of a text in one line of at most `limit` characters."""
+    shown = " ".join(plain(text[: 4 * limit]).split())
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
 def clip(text: str, limit_bytes: int, gap: str = "[... {count} characters left out ...]") -> str:
     """The text in at most about `limit_bytes` of HTML: its beginning (two thirds) and its end, with `gap` between."""
     if _cost(text) <= limit_bytes:

@@ -26,8 +26,8 @@ from grader.model import (
 )
 
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-PRINTED_WEEK8 = (59.6, 68.7, 48.1, 49.6, 61.7, 49.3, 68.3, 66.5, 75.5, 75.3)
-PRINTED_LENET = (69.1, 72.8, 44.9, 44.9, 55.1, 49.3, 79.6, 70.1, 78.4, 70.5)
+PRINTED_WEEK8 = (0.596, 0.687, 0.481, 0.496, 0.617, 0.493, 0.683, 0.665, 0.755, 0.753)
+PRINTED_LENET = (0.691, 0.728, 0.449, 0.449, 0.551, 0.493, 0.796, 0.701, 0.784, 0.705)
 RUBRIC = (
     "5 points: says that padding adds rows and columns and that dilation widens the window.\n"
     "3 points: names only one.\nSECRET-RUBRIC-LINE: 0 points for repeating the formula without a word about it."
@@ -258,8 +258,8 @@ def _question(id: str, rng: random.Random, skill: float, bad: Verdict, *, hidden
 
 
 def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
-    own = [min(0.95, max(0.05, p / 100 - 0.04 + (skill - 0.7) * 0.2 + rng.gauss(0, 0.03))) for p in PRINTED_LENET]
-    week8 = [p / 100 - 0.03 for p in PRINTED_WEEK8]
+    own = [min(0.95, max(0.05, p - 0.04 + (skill - 0.7) * 0.2 + rng.gauss(0, 0.03))) for p in PRINTED_LENET]
+    week8 = [p - 0.03 for p in PRINTED_WEEK8]
     baselines = [baseline("week8", "week 8 network", own, week8, PRINTED_WEEK8)]
     name = "drawn stand-in" if stand_in else "CIFAR-10"
     return model(
@@ -276,8 +276,8 @@ def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
 def _efficientnet(rng: random.Random, *, stand_in: bool) -> ModelResult:
     own = [max(0.03, 0.26 + rng.gauss(0, 0.07)) for _ in CLASSES]
     baselines = [
-        baseline("week8", "week 8 network", own, [p / 100 - 0.03 for p in PRINTED_WEEK8], ()),
-        baseline("lenet", "your own LeNet", own, [p / 100 - rng.random() / 20 for p in PRINTED_LENET], PRINTED_LENET),
+        baseline("week8", "week 8 network", own, [p - 0.03 for p in PRINTED_WEEK8], ()),
+        baseline("lenet", "your own LeNet", own, [p - rng.random() / 20 for p in PRINTED_LENET], PRINTED_LENET),
     ]
     shape = {
         "parameters": 4_020_358,

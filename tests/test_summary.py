@@ -1,0 +1,89 @@
+"""What a gradebook says about a class."""
+
+import pytest
+from scipy import stats
+
+from grader import summary
+from grader.model import QuestionResult, Verdict
+from tests import gradebooks
+
+
+def test_the_maximum_is_in_the_last_part_of_a_histogram() -> None:
+    assert summary.histogram([0, 4.9, 5, 10], 10, bins=2) == [2, 2]
+
+
+def test_a_histogram_without_points_to_reach_has_everybody_in_the_first_part() -> None:
+    assert summary.histogram([0, 0], 0, bins=3) == [2, 0, 0]
+
+
+def test_the_most_urgent_verdict_stands_for_a_student() -> None:
+    card = gradebooks.failing("ada", Verdict.PASSED, Verdict.FAILED, Verdict.INTERNAL, Verdict.UNGRADED)
+    assert summary.worst(card.checks) is Verdict.INTERNAL
+    assert summary.worst([]) is None
+
+
+def test_urgency_orders_every_verdict() -> None:
+    assert sorted(summary.URGENCY) == sorted(Verdict)
+
+
+def test_equal_outcomes_are_one_failure() -> None:
+    rows = [gradebooks.check(v, f"check {i}", message=m) for i, (v, m) in enumerate([
+        (Verdict.FAILED, "same"), (Verdict.FAILED, "same"), (Verdict.FAILED, "other"), (Verdict.PASSED, ""),
+        (Verdict.UNGRADED, ""),
+    ])]  # fmt: skip
+    found = summary.failures(QuestionResult(id="q1", title="Q1", checks=tuple(rows)))
+    assert [(f.message, len(f.checks), f.max_points) for f in found] == [("same", 2, 4), ("other", 1, 2)]
+
+
+def test_messages_that_differ_in_numbers_are_one_case() -> None:
+    card = gradebooks.failing("ada", Verdict.CRASHED)
+    messages = ("exit code 9", "exit code 11", "killed")
+    checks = [gradebooks.check(Verdict.CRASHED, "check 0", message=m) for m in messages]
+    questions = [card.questions[0].model_copy(update={"checks": (c,)}) for c in checks]
+    cards = [card.model_copy(update={"student_id": str(i), "questions": (q,)}) for i, q in enumerate(questions)]
+    found = [(c.message, [student for student, _ in c.students]) for c in summary.cases(cards, summary.STOPPED)]
+    assert found == [("exit code 9", ["0", "1"]), ("killed", ["2"])]
+
+
+def test_explanations_wait_beside_their_rubric() -> None:
+    book = gradebooks.gradebook(3)
+    found = summary.waiting(book)
+    assert [w.question_id for w in found] == ["q1_conv2d", "q3_maxpool"]
+    assert found[0].rubric == gradebooks.RUBRICS["q1_conv2d"]
+    assert [student for student, _ in found[0].texts] == [s.student_id for s in book.scorecards]
+
+
+def test_a_fault_of_the_harness_does_not_make_a_check_look_hard() -> None:
+    cards = [gradebooks.failing(str(i), v) for i, v in enumerate((Verdict.PASSED, Verdict.INTERNAL, Verdict.SKIPPED))]
+    (check,) = summary.checks(cards)
+    assert (check.passed, check.judged, check.failed) == (1, 1, 0)
+
+
+def test_the_check_that_fails_most_comes_first() -> None:
+    failed = [c.failed for c in summary.checks(gradebooks.gradebook(30).scorecards)]
+    assert failed == sorted(failed, reverse=True)
+    assert failed[0] > failed[-1]
+
+
+def test_discrimination_is_the_point_biserial_correlation() -> None:
+    passed, rest = [True] * 7 + [False] * 5, [9.0, 8, 7, 9, 4, 6, 8, 3, 5, 2, 7, 1]
+    wanted = stats.pearsonr([float(p) for p in passed], rest)
+    interval = wanted.confidence_interval(0.95)
+    assert summary.discrimination(passed, rest) == pytest.approx((wanted.statistic, interval.low, interval.high))
+
+
+@pytest.mark.parametrize(("passed", "rest"), [([True] * 12, range(12)), ([True, False] * 6, [3] * 12), ([True], [1])])
+def test_discrimination_is_left_out_where_it_cannot_be_told(passed: list[bool], rest: list[float]) -> None:
+    assert summary.discrimination(passed, list(rest)) is None
+
+
+def test_only_baselines_that_everybody_shares_are_drawn_for_the_class() -> None:
+    lenet, efficientnet = summary.networks(gradebooks.gradebook(5).scorecards)
+    assert [b.title for b in lenet.baselines] == ["week 8 network"]
+    assert [b.title for b in efficientnet.baselines] == ["week 8 network"]
+    assert len(efficientnet.students) == 5
+
+
+def test_an_empty_class_has_no_totals() -> None:
+    assert summary.totals([]) is None
+    assert summary.questions([]) == []
