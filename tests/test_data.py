@@ -53,7 +53,7 @@ def test_another_seed_draws_other_images():
 
 
 @given(st.integers(1, 9), st.integers(1, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_subsets_are_balanced_and_nested(drawn: DataSet, small: int, more: int):
     large, nested = drawn.subset(small + more, 3), drawn.subset(small, 3)
     assert nested.train_labels.bincount().tolist() == [small] * 10
