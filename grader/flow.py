@@ -149,10 +149,7 @@ class Flow:
         return bool(self.reasons[unit.index]) and unit.binds.get(name, "assignment") == "assignment"
 
     def _left_out(self, unit: Unit, name: str) -> Remark:
-        text = (
-            f"{unit.statement.snippet} was left out, although a function mentions {name}: {self.reasons[unit.index]}."
-        )
-        return Remark(unit.statement.place, text)
+        return left_out(unit, f"{self.reasons[unit.index]}, although a function mentions {name}")
 
     def _seeds(self, kept: set[int]) -> set[int]:
         """Calls that seed a generator before something kept that may draw from it, with the constants they read."""
@@ -190,6 +187,11 @@ class Flow:
                 found.append(Candidate(name, "object", self.file))
         order = ("module", "class", "function", "object")
         return sorted(found, key=lambda c: order.index(c.kind))
+
+
+def left_out(unit: Unit, reason: str) -> Remark:
+    """The sentence for a statement that is not run."""
+    return Remark(unit.statement.place, f"left out, because {reason}: {unit.statement.snippet}")
 
 
 def _needs(unit: Unit, position: int) -> list[Need]:
@@ -232,12 +234,12 @@ def _reasons(units: Sequence[Unit]) -> list[str]:
     variables: dict[str, str] = {}
     for unit in units:
         called = (functions[c] for c in sorted(unit.calls) if functions.get(c))
-        tainted = (f"it needs {n}, and there {variables[n]}" for n in sorted(unit.now) if n in variables)
+        tainted = (f"it needs {n} ({variables[n]})" for n in sorted(unit.now) if n in variables)
         reason = unit.effect or next(called, "") or next(tainted, "")
         reasons.append(reason)
         for name in unit.binds:
             if reason:
-                variables.setdefault(name, reason.rpartition("and there ")[2])
+                variables.setdefault(name, reason.rpartition("(")[2].rstrip(")"))
             elif not unit.conditional:
                 variables.pop(name, None)
     return reasons

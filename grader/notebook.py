@@ -28,11 +28,11 @@ from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
 
 from grader import scope, source
-from grader.flow import Candidate, Definition, Flow
+from grader.flow import Candidate, Definition, Flow, left_out
 from grader.scope import Unit
 from grader.source import PARSER_FAULTS, Place, ProblemError, Remark, Source
 
-__all__ = ["Block", "Book", "Candidate", "Definition", "Found", "Modules", "Piece", "ProblemError", "find", "open_"]
+__all__ = ["Block", "Book", "Candidate", "Definition", "Finder", "Found", "Piece", "ProblemError", "find", "open_"]
 
 
 @dataclass(frozen=True)
@@ -62,53 +62,54 @@ class Piece:
 # ------------------------------------------------------------------------------------------------------- all files
 
 
+SHOWN = 12  # names in one message
 QUESTION_FILE = re.compile(r"(q\d{1,2})(?![0-9])", re.IGNORECASE)
 
 
 class Book:
     """Everything that one student handed in, read; nothing of it is run. Made by `open_`."""
 
-    def __init__(self, sources: Sequence[Source], problems: Sequence[Remark], texts: Mapping[str, str]) -> None:
-        self._flows = [Flow(s) for s in sources]
+    def __init__(self, sources: Sequence[Source], problems: Sequence[Remark]) -> None:
+        self.flows = tuple(Flow(s) for s in sources)
         self._unread = tuple(problems)
-        self.modules = Modules({f.file: f for f in self._flows}, texts)
+        self.modules = Finder(self)
 
     @property
     def file(self) -> str:
         """The main file: submission.*, the only one, or the first."""
-        return self._flows[0].file
+        return self.flows[0].file
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files in the order in which names are looked for."""
-        return tuple(f.file for f in self._flows)
+        return tuple(f.file for f in self.flows)
 
     @cached_property
     def problems(self) -> tuple[str, ...]:
         """What could not be read: files, cells, statements; a sentence each."""
-        return tuple(str(p) for p in [*self._unread, *(p for f in self._flows for p in f.problems)])
+        return tuple(str(p) for p in [*self._unread, *(p for f in self.flows for p in f.problems)])
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What was changed in reading: notebook commands left out, cells taken as modules, files never imported."""
-        return (*(str(n) for f in self._flows for n in f.source.notes), *self.modules.notes)
+        return (*(str(n) for f in self.flows for n in f.source.notes), *self.modules.notes)
 
     @cached_property
     def definitions(self) -> tuple[Definition, ...]:
         """All top-level names of all files, the main file's first."""
-        return tuple(d for f in self._flows for d in f.definitions().values())
+        return tuple(d for f in self.flows for d in f.definitions().values())
 
     def candidates(self, question: str = "") -> tuple[Candidate, ...]:
         """What might be an answer under another name; of the question's own file alone, where there is one."""
         return tuple(c for f in self._for(question) for c in f.candidates())
 
-    def _for(self, question: str) -> list[Flow]:
+    def _for(self, question: str) -> Sequence[Flow]:
         """The files to look in for a question: the one named after it before the others."""
         match = QUESTION_FILE.match(question)
         if not match:
-            return self._flows
-        own = [f for f in self._flows if _question_of(f.file) == match[1].lower()]
-        return own + [f for f in self._flows if f not in own]
+            return self.flows
+        own = [f for f in self.flows if _question_of(f.file) == match[1].lower()]
+        return own + [f for f in self.flows if f not in own]
 
     def where(self, name: str, question: str = "") -> Definition | None:
         """Where a name is bound: by a definition rather than by an import, in the question's own file if it has one."""
@@ -127,22 +128,22 @@ class Book:
             else:
                 found[name] = place.place.file
                 wanted.setdefault(place.place.file, []).append(name)
-        parts = [_part(f, wanted[f.file]) for f in self._flows if f.file in wanted]
+        parts = [_part(f, wanted[f.file]) for f in self.flows if f.file in wanted]
         return _piece(parts, found, tuple(missing))
 
     def whole(self, file: str = "") -> Piece:
         """Every statement of a file (the main one unless named) but those under the main guard, for a second try."""
-        flow = next((f for f in self._flows if f.file == file), self._flows[0])
+        flow = next((f for f in self.flows if f.file == file), self.flows[0])
         units = [u for u in flow.units if not u.statement.guarded]
         found = dict.fromkeys(flow.definitions(), flow.file)
         return _piece([Part(flow, units)], found, ())
 
     def explanation(self, name: str, headings: Sequence[str] = ()) -> str | None:
         """A text: the string bound to the name, else the Markdown under the headings that match one of the patterns."""
-        for flow in self._flows:
+        for flow in self.flows:
             if (text := _string(flow, name)).strip():
                 return text.strip()
-        for flow in self._flows:
+        for flow in self.flows:
             sections = _sections(flow.source, [re.compile(h, re.IGNORECASE) for h in headings])
             if sections:
                 return "\n\n".join(dict.fromkeys(sections))
@@ -193,14 +194,15 @@ def _dropped(part: Part) -> Iterator[str]:
     kept = {u.index for u in part.units}
     for unit in part.flow.units:
         node = unit.node
-        if unit.index in kept or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+        is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        if unit.index in kept or is_text or isinstance(node, ast.Pass):
             continue
         only_prints = isinstance(node, ast.Expr) and scope.root(node.value) == "print"
         if unit.index in part.mentioned:
             yield str(part.mentioned[unit.index])
             continue
         reason = part.flow.reasons[unit.index] or ("it only prints" if only_prints else "nothing asked for needs it")
-        yield str(Remark(unit.statement.place, f"{unit.statement.snippet} was left out: {reason}."))
+        yield str(left_out(unit, reason))
 
 
 def _compile(unit: Unit, flow: Flow) -> Block:
@@ -244,7 +246,7 @@ def open_(files: Mapping[str, bytes]) -> Book:
             sources = [s for s in sources if s.file != name] + [source.parse(name, {0: text})]
         except ProblemError as e:
             problems.append(Remark(Place(name, 0, 1), str(e)))
-    return Book(sources, problems, written)
+    return Book(sources, problems)
 
 
 def _rank(name: str) -> tuple[int, int, bool, str]:
@@ -268,16 +270,12 @@ PROTECTED = (sys.stdlib_module_names - {"test", "this", "antigravity"}) | {"torc
 """Modules that a student's file of the same name must not replace: the harness imports them lazily too."""
 
 
-class Modules(MetaPathFinder, Loader):
+class Finder(MetaPathFinder, Loader):
     """A finder for `sys.meta_path` that gives a submission's own files, sliced so that importing does not train."""
 
-    def __init__(self, flows: Mapping[str, Flow], written: Mapping[str, str]) -> None:
-        self._flows = flows
-        named = {
-            name: file
-            for file in sorted(flows, key=lambda f: (f in written, f.endswith(".py")))
-            if (name := _module(file))
-        }
+    def __init__(self, book: Book) -> None:
+        self._flows = {f.file: f for f in book.flows}
+        named = {name: file for file in sorted(self._flows, key=lambda f: f.endswith(".py")) if (name := _module(file))}
         protected = {n for n in named if n.partition(".")[0] in PROTECTED}
         self._files = {n: f for n, f in named.items() if n not in protected}
         self._packages = {".".join(n.split(".")[:i]) for n in self._files for i in range(1, n.count(".") + 1)}
@@ -438,7 +436,10 @@ def find(book: Book, answer: str, aliases: Sequence[str] = (), question: str = "
             if same:
                 names = ", ".join(d.name for d in same)
                 return Found("", f"{names} could each be {answer}: rename the right one {answer}", None, tuple(same))
-    return Found("", f"nothing is named {answer} or alike")
+    bound = [str(d) for d in definitions.values() if d.kind != "import"]
+    more = f" and {len(bound) - SHOWN} more" if len(bound) > SHOWN else ""
+    found = f"found instead: {', '.join(bound[:SHOWN])}{more}" if bound else "nothing is defined at all"
+    return Found("", f"nothing is named {answer} or alike; {found}")
 
 
 def _by_name(book: Book, question: str) -> dict[str, Definition]:
