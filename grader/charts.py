@@ -8,6 +8,7 @@ apart by its shape as well as its colour. Every function takes `t`, which gives 
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -20,7 +21,8 @@ from grader.text import brief
 
 WIDTH = 330.0
 TITLE_LIMIT = 60  # characters of a name in a tip or a description
-NAME_LIMIT = 11  # characters of a class's name that fit beside the plot
+LABEL_ROOM = 76.0  # for a class's name beside a plot
+NARROW, BROAD = set("fijlrtI.,:;'|!/()[] "), set("mwMW@%<>+=~#&…")
 MATRIX_LIMIT = 20  # classes beyond which a confusion matrix cannot be read
 SHAPES = ("circle", "diamond", "square", "triangle")
 
@@ -70,7 +72,7 @@ def points_bar(points: float, pending: float, maximum: float, t: Text) -> Markup
 def class_accuracy(series: Sequence[Series], t: Text) -> Markup:
     """Accuracy of each class as a dot with its interval, one row a class, one mark a network."""
     names = [c.name for c in series[0].classes]
-    left, right, top, lane = 78.0, WIDTH - 12, 8.0, 11.0
+    left, right, top, lane = LABEL_ROOM + 8, WIDTH - 12, 8.0, 11.0
     row = lane * len(series) + 9
     bottom = top + row * len(names)
     x = _Scale(0, 1, left, right)
@@ -112,7 +114,7 @@ def learning_curve(curve: Sequence[Epoch], t: Text) -> Markup:
 
 def confusion(names: Sequence[str], matrix: Sequence[Sequence[int]], t: Text) -> Markup:
     """What the network answered (columns) for the images of each class (rows)."""
-    left, top = 78.0, 24.0 + 6.8 * max(len(_short(name)) for name in names)
+    left, top = LABEL_ROOM + 8, 24 + max(_length(_short(name)) for name in names)
     cell = (WIDTH - left - 2) / len(names)
     parts = [_tag("text", t("chart.answered"), cls="tick", x=left, y=12)]
     parts.append(_tag("text", t("chart.true"), cls="tick", x=0, y=top - 6))
@@ -344,4 +346,23 @@ def _label(x: float, y: float, name: str, anchor: str) -> Markup:
 
 
 def _short(name: str) -> str:
-    return brief(name, NAME_LIMIT)
+    """A class's name, cut to the room beside a plot."""
+    shown = brief(name, TITLE_LIMIT)
+    while _length(shown) > LABEL_ROOM:
+        shown = shown.removesuffix("…")[:-1] + "…"
+    return shown
+
+
+def _length(text: str) -> float:
+    """About how long a label is, on the safe side: there is nothing here to measure type with."""
+    return sum(map(_advance, text))
+
+
+def _advance(character: str) -> float:
+    if unicodedata.east_asian_width(character) in "WF":
+        return 12.5
+    if character in BROAD:
+        return 11.5
+    if character in NARROW:
+        return 5.0
+    return 8.6 if character.isupper() else 7.7
