@@ -174,6 +174,7 @@ def _piece(parts: Sequence[Part], found: dict[str, str], missing: tuple[str, ...
     blocks: list[Block] = []
     problems: list[str] = []
     for part in parts:
+        _show_lines(part.flow.source)
         for unit in part.units:
             try:
                 blocks.append(_compile(unit, part.flow))
@@ -208,7 +209,6 @@ def _dropped(part: Part) -> Iterator[str]:
 def _compile(unit: Unit, flow: Flow) -> Block:
     """Compile one statement under its student's lines. Raises one of `PARSER_FAULTS`."""
     place = unit.statement.place
-    _show_lines(flow.source)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # "is" with a literal, invalid escapes: the student's own affair
         tree = ast.Module([unit.node], [])
@@ -220,9 +220,8 @@ def _show_lines(read: Source) -> None:
     """Give tracebacks and `inspect` the lines of a file's cells, which lie on no disk."""
     for cell, lines in read.lines.items():
         label = Place(read.file, cell, 1).label
-        if label not in linecache.cache:
-            text = [f"{line}\n" for line in lines]
-            linecache.cache[label] = (sum(map(len, text)), None, text, label)
+        text = [f"{line}\n" for line in lines]
+        linecache.cache[label] = (sum(map(len, text)), None, text, label)
 
 
 # ------------------------------------------------------------------------------------------------------------ opening

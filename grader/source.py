@@ -166,7 +166,7 @@ def _cells(file: str, text: str) -> tuple[dict[int, str], list[Markdown]]:
     texts: list[Markdown] = []
     for cell in _raw_cells(file, _load(file, text)):
         kind = cell.get("cell_type")
-        content = _content(cell.get("source", cell.get("input")))
+        content = _content(cell.get("source") or cell.get("input"))
         if kind == "code":
             codes[len(codes) + 1] = content
             if len(codes) > CELLS:
