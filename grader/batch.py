@@ -181,7 +181,7 @@ def internal(assignment: Assignment, submission: Submission, why: str) -> Scorec
         )
         for q in assignment.questions
     )
-    unknown = {name: "unknown" for name in ("torch", "torchvision", "numpy", "platform", "device", "recipe")}
+    unknown = dict.fromkeys(("torch", "torchvision", "numpy", "platform", "device", "recipe"), "unknown")
     return Scorecard(
         student_id=submission.student_id,
         assignment=assignment.id,

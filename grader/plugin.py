@@ -9,20 +9,19 @@ a fault of ours (INTERNAL). The plugin is passed to pytest.main; it is never an 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
 from safetensors.torch import load_file
 from torch import Tensor
 
 from grader.assignment import Assignment, CheckSpec, Question
-from grader.errors import AssignmentError
+from grader.errors import AssignmentError, GraderError
 from grader.measurement import Measured, Trained
 from grader.model import CheckResult, Submission, Verdict, Visibility
 from grader.process import Unanswered
@@ -70,6 +69,7 @@ class Plugin:
         self._cases: dict[str, Case] = {}
         self._questions = {q.id: q for q in work.assignment.questions}
         self.collection_faults: list[str] = []
+        self.fault: GraderError | None = None
 
     # ---------------------------------------------------------------------------------------------------- collection
 
@@ -89,7 +89,7 @@ class Plugin:
             self.collection_faults.append(f"{report.nodeid}: {str(report.longrepr)[-2000:]}")
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """In the assignment's order. Raises AssignmentError for a check without points in assignment.toml."""
+        """In the assignment's order; a check without points in assignment.toml ends the session."""
         order = {
             (q.id, check): (i, j)
             for i, q in enumerate(self._work.assignment.questions)
@@ -99,7 +99,10 @@ class Plugin:
         for item in known:
             if _key(item) not in order:
                 question, check = _key(item)
-                raise AssignmentError(f"{item.path} has {check}, which assignment.toml does not list for {question}.")
+                self.fault = AssignmentError(
+                    f"{item.path} has {check}, which assignment.toml does not list for {question}."
+                )
+                raise pytest.UsageError(str(self.fault))
         items[:] = sorted(known, key=lambda item: order[_key(item)])
 
     # ----------------------------------------------------------------------------------------------------------- run
@@ -159,7 +162,7 @@ class Plugin:
         report = yield
         if call.when == "call" or call.excinfo is not None:
             self._read_off(item, call)
-        return report  # noqa: B901  # pluggy's wrapper protocol
+        return report  # pluggy's wrapper protocol
 
     def _read_off(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         case, question = self._cases[_student_id(item)], self._questions[_question_id(item)]
@@ -318,24 +321,10 @@ def _student_id(item: pytest.Item) -> str:
 
 def _title(item: pytest.Item) -> str:
     function = item.function  # type: ignore[attr-defined]  # every item is a Function
-    return title_of(function) or _check_id(item)
-
-
-def title_of(function: Callable[..., object] | ModuleType) -> str:
-    """A check's title: the first line of its docstring."""
-    return (function.__doc__ or "").strip().partition("\n")[0]
+    return (function.__doc__ or "").strip().partition("\n")[0] or _check_id(item)
 
 
 def options(folders: list[Path]) -> list[str]:
     """pytest's arguments: the checks' folders and nothing of the machine's own configuration or plugins."""
     fixed = ["--import-mode=importlib", "--assert=plain", "--continue-on-collection-errors", "--noconftest", "-qq"]
-    return [*fixed, "-p", "no:cacheprovider", "-c", _no_configuration(), *map(str, folders)]
-
-
-def _no_configuration() -> str:
-    import os
-
-    return os.devnull
-
-
-__all__ = ["Any", "Case", "Plugin", "Work", "options"]
+    return [*fixed, "-p", "no:cacheprovider", "-c", os.devnull, *map(str, folders)]

@@ -93,7 +93,7 @@ class Station:
     def _load_request(self) -> wire.Message:
         files = self._submission.files
         body = {
-            "questions": [_asked(q) for q in self._questions],
+            "questions": [_asked(q, self._assignment) for q in self._questions],
             "files": [f.name for f in files],
             "seed": self._assignment.seeds.public,
         }
@@ -294,14 +294,16 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] if text.startswith("the ") else text
 
 
-def _asked(question: Question) -> dict[str, Any]:
-    """A question as the worker needs it: names and headings, no check and no point."""
+def _asked(question: Question, assignment: Assignment) -> dict[str, Any]:
+    """A question as the worker needs it: names and headings, no check and no point. `others` are not to be taken."""
     explanation = question.explanation
+    others = [(q.id, a) for q in assignment.questions if q is not question for a in q.answers]
     return {
         "id": question.id,
         "answers": [{"name": a.name, "kind": a.kind, "aliases": list(a.aliases)} for a in question.answers],
         "explanation": {"name": explanation.name, "headings": list(explanation.headings)} if explanation else None,
         "network": _network(question),
+        "others": [{"question": q, "name": a.name, "aliases": list(a.aliases)} for q, a in others],
     }
 
 

@@ -32,6 +32,7 @@ from grader.recipe import Recipe
 
 Question = dict[str, Any]
 DETAIL_CHARACTERS = 4000
+MOST_CANDIDATES = 20  # classes tried for a network that has no known name
 OWN_CODE = str(Path(__file__).resolve().parent)
 
 
@@ -82,34 +83,56 @@ class Desk:
             book = notebook.open_(files)
         except notebook.ProblemError as e:
             return wire.Message("refused", {"message": str(e)})
-        sys.meta_path.insert(0, notebook.Finder(book))
+        sys.meta_path.insert(0, book.modules)
         read = {question["id"]: self._read(book, question) for question in request.body["questions"]}
-        return wire.Message("loaded", {"questions": read, "problems": list(book.problems)})
+        return wire.Message("loaded", {"questions": read, "problems": list(book.problems), "notes": list(book.notes)})
 
     def _read(self, book: notebook.Book, question: Question) -> dict[str, Any]:
         """Bind one question's names; says what was found where, what was not, and what its statements raised."""
-        found = {a["name"]: notebook.find(book, a["name"], a["aliases"]) for a in question["answers"]}
-        wanted = [f.name for f in found.values() if f.name]
-        piece = book.slice(wanted)
-        module = types.ModuleType("submission")
-        sys.modules["submission"] = module
-        raised = _execute(piece, module)
-        names: dict[str, Any] = {}
-        for answer, f in found.items():
-            if f.name and hasattr(module, f.name):
-                self._bound[answer] = getattr(module, f.name)
-                names[answer] = {"state": "found", "rule": f.rule, "name": f.name}
-            elif f.name:
-                names[answer] = {"state": "raised", **(raised or {"message": f"{f.name} was not bound"})}
-            else:
-                names[answer] = {"state": "missing", "message": f.rule}
-        explanation = question.get("explanation")
+        found = {a["name"]: notebook.find(book, a["name"], a["aliases"], question["id"]) for a in question["answers"]}
+        piece = book.slice([f.name for f in found.values() if f.name], question["id"])
+        shelf = Shelf(book, piece)
+        names = {answer: self._bind(answer, f, shelf) for answer, f in found.items()}
+        for answer, state in names.items():
+            if state["state"] == "missing" and question["network"] and not found[answer].several:
+                names[answer] = self._bind_by_role(answer, book, question) or state
+        explanation = question["explanation"]
         return {
             "names": names,
             "kept": list(piece.kept),
-            "dropped": list(piece.dropped),
+            "dropped": [*piece.problems, *piece.dropped],
             "explanation": book.explanation(explanation["name"], explanation["headings"]) if explanation else None,
         }
+
+    def _bind(self, answer: str, found: notebook.Found, shelf: Shelf) -> dict[str, Any]:
+        if not found.name:
+            return {"state": "missing", "message": found.rule}
+        if not shelf.has(found.name):
+            raised = shelf.raised or {"type": "NameError", "message": f"{found.name} was not bound"}
+            return {"state": "raised", **raised}
+        self._bound[answer] = shelf.get(found.name)
+        return {"state": "found", "rule": f"{found.rule} ({found.place})"}
+
+    def _bind_by_role(self, answer: str, book: notebook.Book, question: Question) -> dict[str, Any] | None:
+        """A network under no known name: the one class or object that maps the images to scores of the classes."""
+        network = question["network"]
+        taken = {notebook.find(book, o["name"], o["aliases"], o["question"]).name for o in question["others"]}
+        candidates = [c for c in book.candidates(question["id"]) if c.name not in taken and c.kind != "function"]
+        fitting = {}
+        for candidate in candidates[:MOST_CANDIDATES]:
+            shelf = Shelf(book, book.slice([candidate.name], question["id"]))
+            if shelf.has(candidate.name) and _fits(candidate.name, shelf.get(candidate.name), network):
+                fitting[candidate.name] = shelf.get(candidate.name)
+        classes = {name: value for name, value in fitting.items() if isinstance(value, type)}
+        fitting = classes or fitting
+        shape = f"(N, {', '.join(map(str, network['input_shape']))}) to (N, {network['classes']})"
+        if len(fitting) == 1:
+            name, self._bound[answer] = next(iter(fitting.items()))
+            return {"state": "found", "rule": f"{name} was taken for {answer}: it alone maps {shape}"}
+        if fitting:
+            names = ", ".join(fitting)
+            return {"state": "missing", "message": f"{names} each map {shape}: name the right one {answer}"}
+        return None
 
     def _run(self, request: wire.Message) -> wire.Message:
         name = request.body["name"]
@@ -146,15 +169,43 @@ class Desk:
         return answers.build_model(name, self._bound[name], network["classes"], network["input_shape"][0])
 
 
-def _execute(piece: notebook.Piece, module: types.ModuleType) -> dict[str, str] | None:
-    """Run the statements one by one: one that raises does not keep the others from being bound."""
-    first = None
-    for block in piece.blocks:
-        try:
-            exec(block.code, module.__dict__)  # noqa: S102  # this process exists to run it
-        except BaseException as e:  # noqa: BLE001  # as in Desk.answer
-            first = first or described(e)
-    return first
+class Shelf:
+    """A piece that has been run: its names, and the first thing that its statements raised.
+
+    Statements run one by one, so that one that raises does not keep the others from being bound.
+    """
+
+    def __init__(self, book: notebook.Book, piece: notebook.Piece) -> None:
+        self._spaces = {file: book.space(file) for file in {block.space for block in piece.blocks}}
+        self._found = piece.found
+        self.raised: dict[str, str] | None = None
+        for space in self._spaces.values():
+            sys.modules.setdefault(space.__name__, space)  # dataclasses look their module up
+        for block in piece.blocks:
+            try:
+                exec(block.code, self._spaces[block.space].__dict__)  # noqa: S102  # this process exists to run it
+            except BaseException as e:  # noqa: BLE001  # as in Desk.answer
+                self.raised = self.raised or described(e)
+
+    def has(self, name: str) -> bool:
+        """Whether the name is bound."""
+        return name in self._found and self._found[name] in self._spaces and hasattr(self._space(name), name)
+
+    def get(self, name: str) -> object:
+        """What the name is bound to."""
+        return getattr(self._space(name), name)
+
+    def _space(self, name: str) -> types.ModuleType:
+        return self._spaces[self._found[name]]
+
+
+def _fits(name: str, value: object, network: Question) -> bool:
+    """Whether something builds a network of the right shapes."""
+    try:
+        _checked_output(name, answers.build_model(name, value, network["classes"], network["input_shape"][0]), network)
+    except BaseException:  # noqa: BLE001  # trying is how we find out
+        return False
+    return True
 
 
 def _checked_output(name: str, model: nn.Module, network: Question) -> str:

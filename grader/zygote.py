@@ -39,6 +39,7 @@ def main(arguments: list[str]) -> None:
     warm(arguments[1:])
     control.send(json.dumps({"ready": os.getpid()}).encode())
     serve(control)
+    os._exit(0)  # libraries that tidy up at exit have much to say about it
 
 
 def warm(modules: list[str]) -> None:

@@ -1,0 +1,87 @@
+"""What a command shows in the terminal: a progress bar with what is running now, or plain lines elsewhere."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from grader.batch import Event
+from grader.model import Scorecard, Verdict
+from grader.text import plain
+
+COLOURS = {Verdict.PASSED: "green", Verdict.UNGRADED: "yellow", Verdict.SKIPPED: "dim", Verdict.INTERNAL: "magenta"}
+RUNNING_SHOWN = 3
+
+
+class Display:
+    """Follows a run. On a terminal: a bar. Elsewhere: one line per finished submission."""
+
+    def __init__(self, console: Console, total: int) -> None:
+        self._console = console
+        self._running: dict[str, str] = {}
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[now]}"),
+            console=console,
+            disable=not console.is_terminal,
+            transient=True,
+        )
+        self._task = self._progress.add_task("Grading", total=total, now="starting")
+
+    @contextmanager
+    def shown(self) -> Iterator[Display]:
+        """The display, while its block runs."""
+        with self._progress:
+            yield self
+
+    def watch(self, event: Event) -> None:
+        """Show an event."""
+        student = plain(event.student_id)
+        if event.kind in ("ready", "note"):
+            self._console.print(Text(event.text, style="dim"))
+        elif event.kind == "finished":
+            self._running.pop(student, None)
+            self._progress.advance(self._task)
+            self._console.print(Text(f"{student}: {event.text}"))
+        elif event.kind in ("began", "checked"):
+            self._running[student] = plain(event.text)
+        now = [f"{name} {what}".strip() for name, what in list(self._running.items())[-RUNNING_SHOWN:]]
+        self._progress.update(self._task, now=", ".join(now))
+
+
+def verdict(value: Verdict) -> Text:
+    """A verdict in its colour."""
+    return Text(value.value, style=COLOURS.get(value, "red"))
+
+
+def class_summary(scorecards: list[Scorecard]) -> Table:
+    """One line per submission: points and how many checks ended how."""
+    table = Table("student", "points", "pending", "verdicts", title="Gradebook")
+    for card in scorecards:
+        counts = Counter(c.verdict for c in card.checks)
+        text = Text("  ").join(Text(f"{n} ").append(verdict(v)) for v, n in counts.most_common())
+        table.add_row(plain(card.student_id), f"{card.points:g}/{card.max_points:g}", f"{card.pending_points:g}", text)
+    return table
+
+
+def student_summary(card: Scorecard) -> Table:
+    """One line per check, with what to do where it did not pass."""
+    table = Table("question", "check", "verdict", "points", title=f"{plain(card.student_id)}: {card.summary}")
+    for question in card.questions:
+        for check in question.checks:
+            what = Text(check.title)
+            if check.message:
+                what.append("\n" + plain(check.message), style="dim")
+            table.add_row(question.title, what, verdict(check.verdict), f"{check.points:g}/{check.max_points:g}")
+        table.add_section()
+    return table

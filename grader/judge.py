@@ -1,0 +1,229 @@
+"""Submission -> Scorecard. The trusted process: holds references, labels and points, and never runs student code.
+
+It starts the zygote and the trainer, runs one pytest session over all submissions, and says each scorecard the moment
+it is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from grader import __version__, assignment, data, sandbox
+from grader.assignment import Assignment, Question
+from grader.batch import Plan
+from grader.errors import AssignmentError
+from grader.measurement import Measurements
+from grader.model import CheckResult, Environment, Isolation, QuestionResult, Scorecard, Submission, Verdict, Visibility
+from grader.plugin import Case, Plugin, Work, options
+from grader.process import Fresh, Source, Unanswered, Zygote
+from grader.reference import Reference
+from grader.student import Student
+from grader.trainer import Trainer
+
+Say = Callable[..., None]
+CHECK_SECONDS = 1800  # only a check that is itself broken takes longer: student time is limited elsewhere
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What every scorecard of a run has in common."""
+
+    assignment: Assignment
+    reference: Reference | None
+    isolation: Isolation
+    environment: Environment
+
+
+def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
+    """Judge all submissions and say what happens. Raises the exceptions of errors.py for what the instructor mends."""
+    torch.set_num_threads(1)
+    spec = assignment.load(Path(plan.assignment))
+    reference = Reference(Path(plan.reference), spec) if plan.reference else None
+    images = data.open_default(Path(plan.data) if plan.data else None)
+    device, why = choose_device(plan.device)
+    chosen = sandbox.choose(fresh=plan.fresh)
+    setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device))
+    say("ready", text=f"{images.name}; {device} ({why}); isolation level {chosen.isolation.level}")
+    with contextlib.ExitStack() as stack:
+        crew = stack.enter_context(contextlib.closing(_crew(chosen, Path(plan.scratch))))
+        measure = None
+        if plan.train and reference:
+            cache = Path(plan.cache) if plan.cache else None
+            trainer = stack.enter_context(Trainer(images, device, plan.jobs, cache))
+            measure = Measurements(spec, reference, trainer, images, device, plan.speed)
+            stack.callback(measure.close)
+        _session(setting, submissions, crew, measure, say)
+
+
+def _crew(chosen: sandbox.Sandbox, scratch: Path) -> Source:
+    folder = scratch / "workers"
+    folder.mkdir(exist_ok=True)
+    return Zygote(folder) if chosen.forks else Fresh(folder)
+
+
+def _session(
+    setting: Setting, submissions: list[Submission], crew: Source, measure: Measurements | None, say: Say
+) -> None:
+    """One pytest session over all submissions."""
+    spec = setting.assignment
+
+    def finish(case: Case) -> None:
+        say("finished", scorecard=scorecard(setting, case).model_dump(mode="json"))
+
+    work = Work(
+        assignment=spec,
+        reference=setting.reference,
+        submissions=submissions,
+        open=lambda submission: Student(submission, spec, crew),
+        measure=measure.start if measure else None,
+        began=lambda submission: say("began", student_id=submission.student_id),
+        checked=lambda submission, result: say(
+            "checked", student_id=submission.student_id, text=result.id, verdict=result.verdict
+        ),
+        finish=finish,
+    )
+    folders = [spec.checks_folder] + ([setting.reference.checks_folder] if setting.reference else [])
+    plugin = Plugin(work)
+    with _quiet_pytest():
+        code = pytest.main([*options(folders), "-p", "pytest_timeout", f"--timeout={CHECK_SECONDS}"], plugins=[plugin])
+    if plugin.fault:
+        raise plugin.fault
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        raise AssignmentError(f"pytest could not run the checks of {spec.id} ({pytest.ExitCode(code).name}).")
+
+
+@contextlib.contextmanager
+def _quiet_pytest() -> Iterator[None]:
+    """No plug-in of the machine's and no options from the environment: the same session everywhere."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    yield
+
+
+def scorecard(setting: Setting, case: Case) -> Scorecard:
+    """All that is known of a judged submission."""
+    spec = setting.assignment
+    questions = tuple(_question(setting, case, q) for q in spec.questions)
+    models, notes = _models(spec, case)
+    return Scorecard(
+        student_id=case.submission.student_id,
+        assignment=spec.id,
+        submission_digest=case.submission.digest,
+        questions=questions,
+        models=models,
+        isolation=setting.isolation,
+        environment=setting.environment,
+        notes=(*_notes(setting, case), *notes),
+        output=case.student.close(),
+        seconds=round(time.perf_counter() - case.started, 3),
+    )
+
+
+def _question(setting: Setting, case: Case, question: Question) -> QuestionResult:
+    reading = case.student.reading(question)
+    results = [case.results[question.id, c] for c in question.checks if (question.id, c) in case.results]
+    explanation = None
+    if question.explanation:
+        explanation = reading.get("explanation") if isinstance(reading, dict) else None
+        explanation = str(explanation) if explanation else None
+        if setting.reference:
+            results.append(_explained(question, explanation))
+    return QuestionResult(
+        id=question.id,
+        title=question.title,
+        checks=tuple(results),
+        explanation=explanation,
+        source=tuple(_source(reading)),
+    )
+
+
+def _explained(question: Question, text: str | None) -> CheckResult:
+    """The explanation as a check that a person marks."""
+    assert question.explanation is not None  # noqa: S101  # asked only where there is one
+    name = question.explanation.name
+    missing = f"There is no {name}: write a string of that name, or text under a heading that names the question."
+    return CheckResult(
+        id="explanation",
+        title="The explanation, marked by a person.",
+        visibility=Visibility.PUBLIC,
+        verdict=Verdict.UNGRADED if text else Verdict.MISSING,
+        points=0.0,
+        max_points=question.explanation.points,
+        message="" if text else missing,
+    )
+
+
+def _source(reading: dict[str, Any] | Unanswered) -> Iterator[str]:
+    """Where the answers were found, and what was left out around them."""
+    if isinstance(reading, Unanswered):
+        yield str(reading)
+        return
+    for name, found in reading["names"].items():
+        if found["state"] == "found":
+            yield f"{name}: {found['rule']}"
+    yield from map(str, reading["dropped"])
+
+
+def _models(spec: Assignment, case: Case) -> tuple[tuple[Any, ...], list[str]]:
+    if case.measured is None:
+        return (), []
+    models, notes = [], []
+    for question, measured in case.measured.result().items():
+        if measured.result:
+            models.append(measured.result)
+        elif measured.why:
+            notes.append(f"{spec.question(question).title}: not trained, because {measured.why}")
+        notes.extend(measured.notes)
+    return tuple(models), notes
+
+
+def _notes(setting: Setting, case: Case) -> Iterator[str]:
+    if case.submission.problem:
+        yield case.submission.problem
+    if not setting.reference:
+        specs = [s for q in setting.assignment.questions for s in q.checks.values()]
+        public = sum(s.visibility is Visibility.PUBLIC for s in specs)
+        yield f"{public} public checks; the {len(specs) - public} hidden checks are not part of this kit"
+
+
+def choose_device(wanted: str) -> tuple[str, str]:
+    """The device to train on, and why. Raises AssignmentError for a CUDA device that is not there."""
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise AssignmentError("--device cuda was asked for, and torch finds no CUDA device here; use --device cpu.")
+    if wanted == "auto":
+        return ("cuda", "a CUDA device is there") if there else ("cpu", "no CUDA device is there")
+    return wanted, "as asked for"
+
+
+def _environment(spec: Assignment, plan: Plan, images: data.DataSet, device: str) -> Environment:
+    return Environment(
+        grader=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torchvision=importlib.metadata.version("torchvision"),
+        numpy=importlib.metadata.version("numpy"),
+        platform=platform.platform(),
+        device=_device_name(device),
+        seed=spec.seeds.training,
+        recipe=f"{device}-{plan.speed}",
+        data_name=images.name,
+        data_digest=images.digest,
+        stand_in=images.stand_in,
+        assignment_digest=spec.digest,
+    )
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"

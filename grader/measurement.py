@@ -1,0 +1,344 @@
+"""The measurement of a student's networks: what is trained for it, and what the checks and the report get from that.
+
+Theory of operation. A network is trained from its captured graph; one that has none, in its worker with our loop; one
+that neither works for is said to be untrainable, and why. Everything that it is compared with (the baselines, the
+reference) is trained by the same recipe, data and seed, and each distinct network only once. All comparisons are on the
+same test images, whose labels have not left this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from grader import statistics
+from grader.assignment import Assignment, BaselineSpec, Question
+from grader.data import DataSet
+from grader.errors import AssignmentError, WorkerLost
+from grader.graph.rebuild import Refused
+from grader.model import Baseline, Epoch, ModelResult, Verdict
+from grader.process import Unanswered
+from grader.recipe import Recipe
+from grader.reference import Reference
+from grader.student import Student, Uncapturable
+from grader.trainer import CapturedNetwork, Job, Outcome, Trainer, captured
+from grader.training import Training
+
+WAITING_THREADS = 16  # they only wait: one for each submission in flight
+FROM_GRAPH = "trained from its graph"
+IN_WORKER = "trained in its own process"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """What a check sees of a training; accuracies from 0 to 1, `mean_accuracy` over the classes."""
+
+    mean_accuracy: float
+    initial_accuracy: float
+    test_images: int
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The student's network and the reference's, trained alike; no reference where the recipe is not graded."""
+
+    student: Accuracy
+    recipe: Recipe
+    _reference: Accuracy | None
+
+    @property
+    def reference(self) -> Accuracy:
+        """The reference's network. Raises AssignmentError where none was trained."""
+        if self._reference is None:
+            raise AssignmentError("the reference is trained only for recipes that are graded.")
+        return self._reference
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One question's measurement. What could not be had raises when a check asks for it."""
+
+    result: ModelResult | None
+    why: str
+    notes: tuple[str, ...]
+    _trained: Trained | Exception
+    _losses: tuple[float, ...] | Exception
+
+    def trained(self) -> Trained:
+        """The accuracies."""
+        return _or_raise(self._trained)
+
+    def one_batch(self) -> tuple[float, ...]:
+        """The losses on one batch."""
+        return _or_raise(self._losses)
+
+
+def _or_raise(value: T | Exception) -> T:
+    if isinstance(value, Exception):
+        raise value
+    return value
+
+
+@dataclass(frozen=True)
+class Started:
+    """The trainings that one question's measurement waits for."""
+
+    question: Question
+    name: str
+    recipe_name: str
+    recipe: Recipe
+    method: str
+    reason: str
+    own: Future[Training] | Exception
+    losses: Future[Outcome] | Exception
+    baselines: tuple[tuple[BaselineSpec, Future[Outcome], int], ...]
+    reference: Future[Outcome] | None
+
+
+class Measurements:
+    """Starts the trainings of one student after another, on one trainer."""
+
+    def __init__(
+        self, assignment: Assignment, reference: Reference, trainer: Trainer, data: DataSet, device: str, speed: str
+    ) -> None:
+        self._assignment = assignment
+        self._reference = reference
+        self._trainer = trainer
+        self._data = data
+        self._device = device
+        self._speed = speed
+        self._in_worker = ThreadPoolExecutor(1, "worker-training")
+        self._waiting = ThreadPoolExecutor(WAITING_THREADS, "measurement")
+
+    def close(self) -> None:
+        """Give up what is not finished."""
+        for pool in (self._in_worker, self._waiting):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def start(self, student: Student) -> Future[dict[str, Measured]]:
+        """Begin all trainings of a student; the measurements by question id, some day."""
+        started = [self._start(student, q) for q in self._assignment.questions if q.network]
+        return self._waiting.submit(lambda: {s.question.id: self._collect(student, s) for s in started})
+
+    # ------------------------------------------------------------------------------------------------------ starting
+
+    def _start(self, student: Student, question: Question) -> Started:
+        name = question.answers[0].name
+        recipe_name, recipe = self._assignment.recipe(question.id, self._device, self._speed)
+        method, reason = FROM_GRAPH, "its graph was captured and rebuilt without any of its code"
+        own: Future[Training] | Exception
+        losses: Future[Outcome] | Exception
+        try:
+            network = self._captured(student, name)
+            own = self._train(network, recipe, name)
+            losses = self._submit(network, recipe, what="overfit")
+        except Uncapturable as e:
+            method, reason = IN_WORKER, str(e)
+            own = self._in_worker.submit(self._train_in_worker, student, name, recipe)
+            losses = e
+        except (Unanswered, WorkerLost) as e:
+            own = losses = e
+        graded = self._submit(self._solution(question), recipe) if recipe.graded else None
+        baselines = tuple(self._baselines(student, question, recipe))
+        return Started(question, name, recipe_name, recipe, method, reason, own, losses, baselines, graded)
+
+    def _captured(self, student: Student, name: str) -> CapturedNetwork:
+        found = student.captured(name)
+        try:
+            return captured(found.ir, found.tensors)
+        except Refused as e:
+            raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}") from e
+
+    def _solution(self, question: Question) -> CapturedNetwork:
+        found = self._reference.captured(question.id, question.answers[0].name)
+        return captured(found.ir, found.tensors)
+
+    def _submit(self, network: CapturedNetwork, recipe: Recipe, what: str = "train") -> Future[Outcome]:
+        seed = self._assignment.seeds.training
+        return self._trainer.submit(Job(network, recipe, seed, "overfit" if what == "overfit" else "train"))
+
+    def _train(self, network: CapturedNetwork, recipe: Recipe, name: str) -> Future[Training]:
+        """The student's own network: an outcome that is none becomes the exception that says so."""
+        return _then(self._submit(network, recipe), lambda outcome: _training(outcome, name))
+
+    def _train_in_worker(self, student: Student, name: str, recipe: Recipe) -> Training:
+        part = self._part(recipe)
+        images = {"images": part.train_images, "labels": part.train_labels, "test_images": part.test_images}
+        reply = student.train(name, recipe, images)
+        shape = (len(part.test_labels), len(part.classes))
+        logits, initial = (_scores(reply.tensors.get(key), shape, name) for key in ("logits", "initial_logits"))
+        curve = tuple(_pair(point, name) for point in reply.body.get("curve", []))
+        return Training(logits, initial, curve, float(reply.body["seconds"]), 0.0)
+
+    def _baselines(
+        self, student: Student, question: Question, recipe: Recipe
+    ) -> list[tuple[BaselineSpec, Future[Outcome], int]]:
+        assert question.network is not None  # noqa: S101  # asked only of networks
+        started = []
+        for spec in (b for b in self._assignment.baselines if b.id in question.network.baselines):
+            try:
+                network, parameters = self._baseline(student, spec)
+            except (Unanswered, WorkerLost):
+                continue  # the student's own answer to another question is not there; that question says so
+            started.append((spec, self._submit(network, recipe), parameters))
+        return started
+
+    def _baseline(self, student: Student, spec: BaselineSpec) -> tuple[CapturedNetwork, int]:
+        if spec.question:
+            name = self._assignment.question(spec.question).answers[0].name
+            return self._captured(student, name), student.network(name).parameter_count
+        found = self._reference.captured(str(spec.file), str(spec.name))
+        network = captured(found.ir, found.tensors)
+        return network, sum(t.numel() for t in found.tensors.values() if t.is_floating_point())
+
+    def _part(self, recipe: Recipe) -> DataSet:
+        return self._data.subset(recipe.train_per_class, recipe.test_per_class)
+
+    # ---------------------------------------------------------------------------------------------------- collecting
+
+    def _collect(self, student: Student, started: Started) -> Measured:
+        """Wait for one question's trainings and put its measurement together."""
+        losses = _losses(started.losses, started.name)
+        try:
+            training = _or_raise(started.own if isinstance(started.own, Exception) else started.own.result())
+        except (Unanswered, WorkerLost) as e:
+            return Measured(None, str(e), (), e, losses)
+        labels = self._part(started.recipe).test_labels
+        trained = Trained(self._accuracy(training, labels), started.recipe, self._graded(started, labels))
+        result = self._result(student, started, training, labels)
+        return Measured(result, "", self._notes(student, started), trained, losses)
+
+    def _graded(self, started: Started, labels: Tensor) -> Accuracy | None:
+        if started.reference is None:
+            return None
+        outcome = started.reference.result()
+        if outcome.training is None:
+            raise WorkerLost(f"the reference of {started.question.id} was not trained: {outcome.reason}")
+        return self._accuracy(outcome.training, labels)
+
+    def _accuracy(self, training: Training, labels: Tensor) -> Accuracy:
+        initial = float((training.initial_logits.argmax(1) == labels).double().mean())
+        classes = statistics.accuracy_per_class(_predictions(training), labels.numpy(), self._names)
+        known = [c.accuracy for c in classes if c.accuracy is not None]
+        return Accuracy(sum(known) / len(known), initial, len(labels))
+
+    def _result(self, student: Student, started: Started, training: Training, labels: Tensor) -> ModelResult:
+        predictions, truth, names = _predictions(training), labels.numpy(), self._names
+        network = student.network(started.name) if started.method == FROM_GRAPH else None
+        part = self._part(started.recipe)
+        return ModelResult(
+            question=started.question.id,
+            title=started.name,
+            parameters=network.parameter_count if network else 0,
+            flops=network.flops if network else 0,
+            classes=statistics.accuracy_per_class(predictions, truth, names),
+            baselines=tuple(b for b in (self._compared(x, predictions, labels) for x in started.baselines) if b),
+            curve=tuple(Epoch(loss=loss, accuracy=accuracy) for loss, accuracy in training.curve),
+            confusion=statistics.confusion(predictions, truth, len(names)),
+            layers=network.layers if network else (),
+            method=started.method,
+            reason=started.reason,
+            recipe=started.recipe_name,
+            seed=self._assignment.seeds.training,
+            train_images=len(part.train_labels),
+            test_images=len(part.test_labels),
+            seconds=round(training.seconds, 3),
+            device=self._device,
+            data_name=self._data.name,
+            stand_in=self._data.stand_in,
+            graded=started.recipe.graded,
+            fingerprint=network.fingerprint if network else "",
+        )
+
+    def _compared(
+        self, started: tuple[BaselineSpec, Future[Outcome], int], predictions: NDArray[Any], labels: Tensor
+    ) -> Baseline | None:
+        spec, future, parameters = started
+        outcome = future.result()
+        if outcome.training is None:
+            return None
+        theirs, truth = _predictions(outcome.training), labels.numpy()
+        comparisons, overall = statistics.compare(predictions, theirs, truth, self._names)
+        return Baseline(
+            id=spec.id,
+            title=spec.title,
+            classes=statistics.accuracy_per_class(theirs, truth, self._names),
+            parameters=parameters,
+            comparisons=comparisons,
+            overall=overall,
+            printed=spec.printed,
+        )
+
+    def _notes(self, student: Student, started: Started) -> tuple[str, ...]:
+        if started.method != FROM_GRAPH:
+            return (f"{started.name} was trained in its own process: {started.reason}",)
+        note = student.captured(started.name).note
+        return (f"{started.name}: {note}",) if note else ()
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """The assignment's class names where they are this data set's, else the data set's own."""
+        mine = self._assignment.classes
+        return mine if len(mine) == len(self._data.classes) and not self._data.stand_in else self._data.classes
+
+
+def _then(future: Future[Outcome], convert: Callable[[Outcome], Training]) -> Future[Training]:
+    """A future of the converted result; nothing waits for it in a thread."""
+    converted: Future[Training] = Future()
+
+    def done(finished: Future[Outcome]) -> None:
+        try:
+            converted.set_result(convert(finished.result()))
+        except BaseException as e:  # noqa: BLE001  # whoever waits gets it
+            converted.set_exception(e)
+
+    future.add_done_callback(done)
+    return converted
+
+
+def _training(outcome: Outcome, name: str) -> Training:
+    if outcome.training is not None:
+        return outcome.training
+    raise _fault(outcome, name)
+
+
+def _losses(source: Future[Outcome] | Exception, name: str) -> tuple[float, ...] | Exception:
+    if isinstance(source, Exception):
+        return source
+    outcome = source.result()
+    return outcome.losses if outcome.verdict is Verdict.PASSED else _fault(outcome, name)
+
+
+def _fault(outcome: Outcome, name: str) -> Exception:
+    if outcome.verdict is Verdict.INTERNAL:
+        return WorkerLost(outcome.reason)
+    return Unanswered(outcome.verdict, f"{name} could not be trained: {outcome.reason}")
+
+
+def _predictions(training: Training) -> NDArray[Any]:
+    """The class of the highest score of each test image, (N,)."""
+    return training.logits.argmax(1).numpy()
+
+
+def _scores(found: Tensor | None, shape: tuple[int, int], name: str) -> Tensor:
+    """Scores that a worker claims, of the right shape and finite."""
+    if found is None or tuple(found.shape) != shape or not found.is_floating_point():
+        raise Unanswered(Verdict.FAILED, f"{name}'s training gave no scores of shape {shape}.")
+    if not torch.isfinite(found).all():
+        raise Unanswered(Verdict.FAILED, f"{name}'s scores are not finite numbers after training.")
+    return found.float()
+
+
+def _pair(point: object, name: str) -> tuple[float, float]:
+    """One point of a learning curve that a worker claims."""
+    match point:
+        case [int() | float() as loss, int() | float() as accuracy]:
+            return float(loss), min(max(float(accuracy), 0.0), 1.0)
+    raise Unanswered(Verdict.FAILED, f"{name}'s training gave a learning curve that is none.")
