@@ -2,6 +2,7 @@
 
 import importlib.util
 import inspect
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +12,19 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import nn
 
-from grader.answers import NotAnAnswer, run_layer
+from grader import assignment
+from grader.answers import NotAnAnswer, build_model, run_layer
+from grader.graph.capture import capture
+from grader.graph.rebuild import rebuild
+from grader.recipe import Recipe
+from grader.training import overfit_batch
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference" / "cnn-cifar10"
 PUBLIC = ROOT / "assignments" / "cnn-cifar10" / "checks"
 HIDDEN = REFERENCE / "checks"
 EXPECTED = load_file(ROOT / "assignments" / "cnn-cifar10" / "expected.safetensors")
+CNN = assignment.load(ROOT / "assignments" / "cnn-cifar10")
 LAYER_QUESTIONS = ["q1_conv2d", "q2_relu", "q3_maxpool", "q4_avgpool", "q5_linear"]
 
 
@@ -40,6 +47,14 @@ class Answers:
 
     def __init__(self, answers):
         self.answers = answers
+        self.networks = {}
+
+    def network(self, name):
+        if name not in self.networks:
+            torch.manual_seed(0)
+            captured = capture(build_model(name, self.answers[name], 10, 3), (3, 32, 32))
+            self.networks[name] = rebuild(captured.ir, captured.tensors)
+        return self.networks[name]
 
     def run(self, name, *inputs, weights=None):
         try:
@@ -61,18 +76,39 @@ def checks(question):
     return {name: value for name, value in found.items() if name.startswith("test_")}
 
 
+@dataclass
+class Graded:
+    """What a question's checks gave: messages of those that fail, fractions of partial credit, all notes."""
+
+    failed: dict[str, str] = field(default_factory=dict)
+    awarded: dict[str, float] = field(default_factory=dict)
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+def judge(question, fixtures):
+    """Run the question's checks for which all fixtures are given, as the plugin does."""
+    graded = Graded()
+    for name, check in checks(question).items():
+
+        def award(fraction, message, name=name):
+            graded.awarded[name], graded.notes[name] = fraction, message
+
+        given = fixtures | {"award": award}
+        wanted = list(inspect.signature(check).parameters)
+        if set(wanted) <= set(given):
+            try:
+                check(**{p: given[p] for p in wanted})
+            except AssertionError as e:
+                graded.failed[name] = str(e)
+    return graded
+
+
 def grade(question, seed=7, **answers):
-    """The names of the checks that fail, with their messages, for the reference's answers replaced by `answers`."""
+    """The checks that fail, with their messages, for the reference's answers replaced by `answers`."""
     reference = solutions(question)
     student = Answers(reference.answers | answers)
     fixtures = {"student": student, "reference": reference, "expected": EXPECTED, "seed": seed}
-    failed = {}
-    for name, check in checks(question).items():
-        try:
-            check(**{p: fixtures[p] for p in inspect.signature(check).parameters})
-        except AssertionError as e:
-            failed[name] = str(e)
-    return failed
+    return judge(question, fixtures).failed
 
 
 # --- right answers, in every natural way ------------------------------------------------------------------------------
@@ -224,3 +260,275 @@ def test_a_linear_layer_that_forgets_its_bias_fails():
 def test_a_result_in_place_of_a_layer_is_explained():
     failed = grade("q5_linear", linear=torch.zeros(2, 30))
     assert "linear is a tensor, a result" in failed["test_linear_shape"]
+
+
+# --- LeNet ------------------------------------------------------------------------------------------------------------
+
+
+class LeNet(nn.Module):
+    """LeNet in which everything that students vary can be varied."""
+
+    def __init__(self, *, channels=(6, 16), padding=0, pool=nn.MaxPool2d, act=nn.ReLU, bias=True, classes=10, tail=()):
+        super().__init__()
+        a, b = channels
+        side = (32 + 2 * padding - 4) // 2
+        flat = b * ((side + 2 * padding - 4) // 2) ** 2
+        self.net = nn.Sequential(
+            *(nn.Conv2d(3, a, 5, padding=padding, bias=bias), act(), pool(2)),
+            *(nn.Conv2d(a, b, 5, padding=padding, bias=bias), act(), pool(2), nn.Flatten()),
+            *(nn.Linear(flat, 120), act(), nn.Linear(120, 84), act(), nn.Linear(84, classes), *tail),
+        )
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class AllConvolutions(nn.Module):
+    """C5 as a convolution, as in the paper of 1998, and functions for the rest."""
+
+    def __init__(self):
+        super().__init__()
+        self.c1, self.c3, self.c5 = nn.Conv2d(3, 6, 5), nn.Conv2d(6, 16, 5), nn.Conv2d(16, 120, 5)
+        self.f6, self.out = nn.Linear(120, 84), nn.Linear(84, 10)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.c1(x).relu(), 2)
+        x = F.max_pool2d(torch.clamp(self.c3(x), min=0), 2)
+        x = F.relu_(self.c5(x)).view(-1, 120)
+        return self.out(torch.relu(self.f6(x)))
+
+
+class ReluAfterPool(LeNet):
+    def __init__(self):
+        super().__init__()
+        n = self.net
+        self.net = nn.Sequential(n[0], n[2], n[1], n[3], n[5], n[4], *n[6:])
+
+
+class FixedBatch(LeNet):
+    def forward(self, x):
+        return self.net[7:](self.net[:6](x).view(64, 400))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("pool", [nn.MaxPool2d, nn.AvgPool2d])
+def test_lenet_passes_with_either_pooling(pool):
+    assert grade("q6_lenet", LeNet=partial(LeNet, pool=pool)) == {}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [AllConvolutions, ReluAfterPool, FixedBatch, None])
+def test_lenet_passes_in_every_spelling(network):
+    assert grade("q6_lenet", **({"LeNet": network} if network else {})) == {}
+
+
+WRONG_LENETS = [
+    ({"channels": (16, 32)}, {"convolutions", "linears", "parameters"}),
+    ({"padding": 2}, {"poolings", "linears", "parameters"}),
+    ({"act": nn.Tanh}, {"relu"}),
+    ({"act": nn.Identity}, {"relu"}),
+    ({"bias": False}, {"parameters"}),
+    ({"classes": 100}, {"output", "linears", "parameters"}),
+    ({"tail": [nn.ReLU()]}, {"relu"}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("change", "failing"), WRONG_LENETS, ids=lambda v: str(v)[:32])
+def test_a_wrong_lenet_fails_where_it_is_wrong(change, failing):
+    assert set(grade("q6_lenet", LeNet=partial(LeNet, **change))) == {f"test_lenet_{name}" for name in failing}
+
+
+@pytest.mark.slow
+def test_a_wrong_lenet_is_told_what_it_has_and_what_is_wanted():
+    failed = grade("q6_lenet", LeNet=partial(LeNet, channels=(16, 32)))
+    assert failed["test_lenet_convolutions"] == (
+        "LeNet has 2 convolutions (5 x 5, 3 to 16 channels; 5 x 5, 16 to 32 channels); wanted are two: "
+        "5 x 5, 3 to 6 channels; 5 x 5, 6 to 16 channels."
+    )
+    assert "3 fully connected layers (800 to 120; 120 to 84; 84 to 10)" in failed["test_lenet_linears"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("head", "name"), [(nn.Softmax(1), "softmax"), (nn.LogSoftmax(1), "log_softmax")])
+def test_a_softmax_at_the_end_is_spoken_of_and_costs_nothing(head, name):
+    student = Answers({"LeNet": partial(LeNet, tail=[head])})
+    graded = judge("q6_lenet", {"student": student, "seed": 1})
+    assert graded.failed == {}
+    assert graded.awarded == {"test_lenet_output": 1.0}
+    assert f"LeNet ends with {name}." in graded.notes["test_lenet_output"]
+
+
+class AcrossImages(LeNet):
+    def forward(self, x):
+        return self.net(x - x.mean(0, keepdim=True))
+
+
+class AlwaysDropout(LeNet):
+    def forward(self, x):
+        return self.net(F.dropout(x, 0.5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", [AcrossImages, AlwaysDropout])
+def test_scores_that_depend_on_other_images_or_on_chance_fail(network):
+    assert set(grade("q6_lenet", LeNet=network)) == {"test_lenet_batches"}
+
+
+# --- EfficientNet -----------------------------------------------------------------------------------------------------
+
+
+class Gate(nn.Module):
+    """Squeeze-and-excitation by linear layers and a mean."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.down, self.up = nn.Linear(channels, 2), nn.Linear(2, channels)
+
+    def forward(self, x):
+        s = self.up(F.silu(self.down(x.mean((2, 3)))))
+        return torch.sigmoid(s)[:, :, None, None] * x
+
+
+class Block(nn.Module):
+    def __init__(self, act, norm, groups, gate, skip):
+        super().__init__()
+        self.skip = skip
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(8, 16, 1), norm(16), act()),
+            *(nn.Conv2d(16, 16, 3, padding=1, groups=groups), norm(16), act()),
+            *(Gate(16) if gate else nn.Identity(), nn.Conv2d(16, 8, 1), norm(8)),
+        )
+
+    def forward(self, x):
+        return x + self.layers(x) if self.skip else self.layers(x)
+
+
+class SmallEfficientNet(nn.Module):
+    """As for 32 x 32: stem with stride 1, seven narrow blocks."""
+
+    def __init__(self, *, blocks=7, act=nn.SiLU, norm=nn.BatchNorm2d, groups=16, gate=True, skip=True, classes=10):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), norm(8), act(), nn.AvgPool2d(4))
+        self.blocks = nn.Sequential(*(Block(act, norm, groups, gate, skip) for _ in range(blocks)))
+        self.head = nn.Linear(8, classes)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+def grade_efficientnet(network, seed=3):
+    return judge("q7_efficientnet", {"student": Answers({"EfficientNet": network}), "seed": seed})
+
+
+def torchvisions(**options):
+    from torchvision.models import efficientnet_b0
+
+    return efficientnet_b0(num_classes=10, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("network", ["reference", torchvisions, SmallEfficientNet])
+def test_an_efficientnet_gets_every_point_whatever_its_size(network):
+    graded = grade_efficientnet(
+        solutions("q7_efficientnet").answers["EfficientNet"] if network == "reference" else network
+    )
+    assert graded.failed == {}
+    assert set(graded.awarded) == {"test_efficientnet_output"}
+    assert "B0 with ten classes usually has 4,020,358." in graded.notes["test_efficientnet_output"]
+    if network != SmallEfficientNet:
+        assert "EfficientNet has 4,020,358 parameters" in graded.notes["test_efficientnet_output"]
+
+
+WITHOUT = [
+    ({"act": nn.ReLU}, {"silu"}, {}),
+    ({"act": nn.Hardswish}, {"silu"}, {}),
+    ({"gate": False}, {"squeeze_excitation"}, {}),
+    ({"norm": nn.Identity}, {"normalisation"}, {}),
+    ({"norm": partial(nn.GroupNorm, 2)}, {"normalisation"}, {}),
+    ({"groups": 1}, {"depthwise", "inverted_residuals"}, {}),
+    ({"skip": False}, set(), {"inverted_residuals": 0.5}),
+    ({"blocks": 3}, set(), {"depthwise": 3 / 7, "inverted_residuals": 3 / 7, "squeeze_excitation": 3 / 7}),
+    ({"classes": 1000}, {"output"}, {}),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("change", "failing", "shares"), WITHOUT, ids=lambda v: str(v)[:32])
+def test_a_part_that_is_missing_costs_its_points_and_no_others(change, failing, shares):
+    graded = grade_efficientnet(partial(SmallEfficientNet, **change))
+    assert set(graded.failed) == {f"test_efficientnet_{name}" for name in failing}
+    graded.awarded.pop("test_efficientnet_output", None)
+    assert graded.awarded == {f"test_efficientnet_{name}": share for name, share in shares.items()}
+
+
+@pytest.mark.slow
+def test_a_lenet_is_no_efficientnet():
+    parts = {"depthwise", "inverted_residuals", "squeeze_excitation", "silu", "normalisation"}
+    assert set(grade_efficientnet(LeNet).failed) == {f"test_efficientnet_{part}" for part in parts}
+
+
+# --- after training ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Result:
+    mean_accuracy: float
+    initial_accuracy: float = 0.1
+    test_images: int = 10_000
+
+
+@dataclass(frozen=True)
+class Trained:
+    student: Result
+    reference: Result
+    recipe: Recipe
+
+
+def after_training(question, own, recipe="cpu-full", **initial):
+    """The checks that look at a training which reached `own`, where the reference reached 60 %."""
+    name, chosen = CNN.recipe(question, *recipe.split("-"))
+    assert name == recipe
+    return judge(question, {"trained": Trained(Result(own, **initial), Result(0.6), chosen)})
+
+
+@pytest.mark.parametrize(("own", "share"), [(0.7, 1), (0.571, 1), (0.51, 0.5), (0.44, 0)])
+def test_lenets_accuracy_is_scored_against_the_references(own, share):
+    graded = after_training("q6_lenet", own)
+    assert graded.failed == {}
+    assert graded.awarded["test_lenet_accuracy"] == pytest.approx(share)
+    assert (
+        f"LeNet reaches {own:.1%}; our own, trained alike on the same images, 60.0%."
+        in graded.notes["test_lenet_accuracy"]
+    )
+
+
+def test_efficientnets_accuracy_is_scored_on_a_gpu_and_only_shown_on_a_cpu():
+    assert after_training("q7_efficientnet", 0.3, "cuda-full").awarded == {"test_efficientnet_accuracy": 0}
+    shown = after_training("q7_efficientnet", 0.3)
+    assert shown.awarded == {"test_efficientnet_accuracy": 1}
+    assert "shown, not graded: 30.0%, and 60.0% for our own" in shown.notes["test_efficientnet_accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("images", "initial", "passes"), [(10_000, 0.155, True), (10_000, 0.17, False), (500, 0.19, True)]
+)
+def test_weights_that_know_the_images_before_training_fail(images, initial, passes):
+    graded = after_training("q6_lenet", 0.6, initial_accuracy=initial, test_images=images)
+    assert (graded.failed == {}) is passes
+    assert passes or "recognises 17.0% of 10000 test images" in graded.failed["test_lenet_untrained"]
+
+
+@pytest.mark.parametrize(("losses", "passes"), [((2.4, 1.1), True), ((2.4, 1.3), False), ((2.4, float("nan")), False)])
+def test_a_batch_must_be_learnt_to_half_of_the_loss(losses, passes):
+    failed = judge("q7_efficientnet", {"one_batch": losses}).failed
+    assert (failed == {}) is passes
+    assert passes or "from 2.40 to" in failed["test_efficientnet_one_batch"]
+
+
+@pytest.mark.slow
+def test_the_reference_learns_one_batch_by_heart(drawn):
+    torch.manual_seed(0)
+    model = solutions("q7_efficientnet").answers["EfficientNet"]()
+    losses = overfit_batch(model, drawn.train_images[:64], drawn.train_labels[:64])
+    assert judge("q7_efficientnet", {"one_batch": losses}).failed == {}
