@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
+from torch._C import DisableTorchFunctionSubclass
 
 MAGIC = b"tgw1"
 HEADER = struct.Struct("<4sIQ")
@@ -71,7 +72,8 @@ def pack(message: Message) -> bytes:
     """The message's bytes. Raises `Bad` for a tensor that cannot cross, ValueError for NaN in the body."""
     tensors = {name: _plain(name, t) for name, t in message.tensors.items()}
     listed = [[name, NAMES[t.dtype], list(t.shape)] for name, t in tensors.items()]
-    text = json.dumps({"kind": message.kind, "body": message.body, "tensors": listed}, allow_nan=False).encode()
+    envelope = {"kind": message.kind, "body": message.body, "tensors": listed}
+    text = json.dumps(envelope, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")  # half a character: "?"
     data = b"".join(_bytes(t) for t in tensors.values())
     return HEADER.pack(MAGIC, len(text), len(data)) + text + data
 
@@ -128,7 +130,9 @@ def _exactly(receive: Receive, size: int) -> bytearray:
 
 def _envelope(text: bytearray, caps: Caps) -> tuple[str, dict[str, Any], list[Any]]:
     try:
-        value = json.loads(text.decode("utf-8"), parse_constant=_no_constant)
+        value = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        if b"\\ud" in text.lower():  # perhaps half a character, which no file and no page can hold
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as e:
         raise Bad(f"not JSON: {type(e).__name__}") from e
     if not isinstance(value, dict) or set(value) != {"kind", "body", "tensors"}:
@@ -145,6 +149,13 @@ def _envelope(text: bytearray, caps: Caps) -> tuple[str, dict[str, Any], list[An
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    """A number as written; one like 1e999 is none that JSON can say again."""
+    if math.isinf(value := float(digits)):
+        raise ValueError(f"{digits} is not a number")
+    return value
 
 
 def _depth(value: object) -> int:
@@ -183,8 +194,11 @@ def _plain(name: str, tensor: Tensor) -> Tensor:
     """A dense, contiguous CPU tensor of a known dtype, whatever the subclass."""
     if not isinstance(tensor, Tensor):
         raise Bad(f"{name} is a {type(tensor).__name__}, not a Tensor")
-    tensor = tensor.detach().as_subclass(Tensor)
-    if tensor.layout is not torch.strided or tensor.is_quantized or tensor.device.type == "meta":
+    with DisableTorchFunctionSubclass():  # a subclass may not have a say in how it is read
+        if Tensor.layout.__get__(tensor) is not torch.strided:  # type: ignore[attr-defined]  # a descriptor
+            raise Bad(f"{name} is not an ordinary dense tensor")
+        tensor = Tensor.as_subclass(tensor, Tensor).detach()
+    if tensor.is_quantized or tensor.device.type == "meta":
         raise Bad(f"{name} is not an ordinary dense tensor")
     if tensor.dtype not in NAMES:
         raise Bad(f"{name} has dtype {str(tensor.dtype).removeprefix('torch.')}, which is not accepted")
