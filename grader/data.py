@@ -58,12 +58,7 @@ class DataSet:
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the names and the tensors."""
-        h = hashlib.sha256(json.dumps([self.name, self.classes]).encode())
-        for name in TENSORS:
-            tensor = getattr(self, name)
-            h.update(json.dumps([name, list(tensor.shape)]).encode())
-            h.update(tensor.contiguous().numpy().data)
-        return h.hexdigest()
+        return digest_of([self.name, self.classes], {name: getattr(self, name) for name in TENSORS})
 
     def subset(self, train_per_class: int | None, test_per_class: int | None) -> DataSet:
         """The first so many images of each class, or all there are when there are fewer (None: all)."""
@@ -139,6 +134,15 @@ def prepare(source: str, out: Path, train_per_class: int | None, test_per_class:
     return found
 
 
+def digest_of(about: Any, tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256, in hex, over `about` (JSON-able) and the tensors' names, kinds, shapes and bytes."""
+    h = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        h.update(json.dumps([name, str(tensor.dtype), list(tensor.shape)]).encode())
+        h.update(tensor.contiguous().numpy().data)
+    return h.hexdigest()
+
+
 def save_tensors(path: Path, tensors: Mapping[str, Tensor], note: Mapping[str, Any]) -> None:
     """Write tensors and a JSON note to one safetensors file, whole or not at all."""
     from safetensors.torch import save
@@ -160,7 +164,8 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             note = json.loads((file.metadata() or {})[NOTE])
-            return {name: file.get_tensor(name) for name in file.keys()}, note  # noqa: SIM118  # not a dict
+            # Copies: the file is only mapped, and whoever shortened it later would end this process with a bus error.
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, note  # noqa: SIM118  # not a dict
     except OSError as e:
         raise DataError(f"{path} cannot be read: {e.strerror or e}") from e
     except (SafetensorError, KeyError, ValueError) as e:
