@@ -15,7 +15,8 @@ import __future__ as future
 import ast
 import builtins
 import sys
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -24,7 +25,7 @@ from grader.scope import Kind, Unit
 from grader.source import PARSER_FAULTS, Place, Remark, Source, Statement
 
 END = sys.maxsize
-VISITS = 100_000  # of one slice; beyond it positions are no longer told apart, which keeps it linear
+VISITS = 20_000  # of one slice; beyond it positions are no longer told apart, which keeps it linear
 BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__"}
 
 
@@ -73,13 +74,8 @@ class Flow:
             self.flags |= _future(statement.node)
         self._complete_calls()
         self.reasons = _reasons(self.units)
-        self.binders: dict[str, list[int]] = {}
-        self.changers: dict[str, list[int]] = {}
-        for unit in self.units:
-            for name in unit.binds:
-                self.binders.setdefault(name, []).append(unit.index)
-            for name in unit.mutates:
-                self.changers.setdefault(name, []).append(unit.index)
+        self.binders = self._by_name(lambda unit: unit.binds)
+        self.changers = self._by_name(lambda unit: () if self.reasons[unit.index] else unit.mutates)
         self.stars = [u.index for u in self.units if u.star]
 
     @property
@@ -108,21 +104,30 @@ class Flow:
                 found[name] = Definition(name, kind, unit.statement.place)
         return found
 
+    def _by_name(self, names: Callable[[Unit], Iterable[str]]) -> dict[str, list[int]]:
+        """The statements in order for each name; those under the main guard only where nothing else binds the name."""
+        free = {name for unit in self.units if not unit.statement.guarded for name in unit.binds}
+        found: dict[str, list[int]] = {}
+        for unit in self.units:
+            for name in names(unit):
+                if not unit.statement.guarded or name not in free:
+                    found.setdefault(name, []).append(unit.index)
+        return found
+
     def resolve(self, name: str, before: int) -> list[Unit]:
         """The statements that give a name its value at a position: its last binding, and what builds on that."""
-        every = [self.units[i] for i in self.binders.get(name, [])]
-        every = [u for u in every if not u.statement.guarded] or every
-        binding = [u for u in every if u.index < before] or every
-        if not binding:
+        places = self.binders.get(name, [])
+        chosen: list[int] = []
+        for index in reversed(places[: bisect_left(places, before)] or places):
+            chosen.append(index)
+            if not self.units[index].conditional:
+                break
+        if not chosen:
             return [] if name in BUILTINS else [self.units[i] for i in self.stars]
-        last = max((u.index for u in binding if not u.conditional), default=-1)
-        chosen = [u for u in binding if u.index >= last]
-        if all(u.is_import for u in chosen):
-            return chosen
-        guarded = all(u.statement.guarded for u in binding)
-        changes = [self.units[i] for i in self.changers.get(name, []) if chosen[0].index < i < before]
-        changes = [u for u in changes if not self.reasons[u.index] and (guarded or not u.statement.guarded)]
-        return chosen + [u for u in changes if u not in chosen]
+        if not all(self.units[i].is_import for i in chosen):
+            changes = self.changers.get(name, [])
+            chosen += changes[bisect_right(changes, chosen[-1]) : bisect_left(changes, before)]
+        return [self.units[i] for i in chosen]
 
     def slice(self, names: Iterable[str]) -> tuple[list[Unit], dict[int, Remark]]:
         """The statements that the names need, in order, and those left out although a function mentions their names."""
@@ -139,8 +144,11 @@ class Flow:
                 if need.mentioned and self._is_effort(unit, need.name):
                     mentioned.setdefault(unit.index, self._left_out(unit, need.name))
                     continue
-                kept.add(unit.index)
-                pending += _needs(unit, need.position if len(seen) < VISITS else END)
+                if unit.index not in kept:
+                    kept.add(unit.index)
+                    pending += _needs(unit)
+                if unit.later:
+                    pending += _needs_when_called(unit, need.position if len(seen) < VISITS else END)
         kept |= self._seeds(kept)
         return [self.units[i] for i in sorted(kept)], {i: r for i, r in mentioned.items() if i not in kept}
 
@@ -194,10 +202,15 @@ def left_out(unit: Unit, reason: str) -> Remark:
     return Remark(unit.statement.place, f"left out, because {reason}: {unit.statement.snippet}")
 
 
-def _needs(unit: Unit, position: int) -> list[Need]:
-    """What a kept statement needs: what it reads by the time it runs, what its functions read when they are called."""
+def _needs(unit: Unit) -> list[Need]:
+    """What a kept statement reads by the time it runs, and its functions in the end."""
     now = [Need(name, unit.index, mentioned=False) for name in sorted(unit.now)]
-    return now + [Need(name, at, mentioned=True) for name in sorted(unit.later) for at in sorted({position, END})]
+    return now + _needs_when_called(unit, END)
+
+
+def _needs_when_called(unit: Unit, position: int) -> list[Need]:
+    """What the statement's functions read when something at a position calls them."""
+    return [Need(name, position, mentioned=True) for name in sorted(unit.later)]
 
 
 def _rooted(statement: Statement) -> Statement:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 CODE_CHARACTERS = 2_000_000  # all code of one file; the largest hand-written one is a hundred times smaller
-STATEMENTS = 10_000  # of one file, likewise
+STATEMENTS = 5_000  # of one file; a long notebook has a thousand, and slicing is quadratic at worst
 CELLS = 5_000  # code cells of one notebook; long ones have two hundred
 REPAIRS = 100  # places mended in one cell before the rest of it is given up; each costs one parse
 REPAIR_CHARACTERS = 20_000_000  # all that those parses may read
