@@ -20,7 +20,7 @@ from torch import Tensor
 from grader import statistics
 from grader.assignment import Assignment, BaselineSpec, Question
 from grader.data import DataSet
-from grader.errors import AssignmentError, WorkerLost
+from grader.errors import WorkerLost
 from grader.graph.rebuild import Refused
 from grader.model import Baseline, Epoch, ModelResult, Verdict
 from grader.process import Unanswered
@@ -47,18 +47,11 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Trained:
-    """The student's network and the reference's, trained alike; no reference where the recipe is not graded."""
+    """The student's network and the reference's, trained alike."""
 
     student: Accuracy
+    reference: Accuracy
     recipe: Recipe
-    _reference: Accuracy | None
-
-    @property
-    def reference(self) -> Accuracy:
-        """The reference's network. Raises AssignmentError where none was trained."""
-        if self._reference is None:
-            raise AssignmentError("the reference is trained only for recipes that are graded.")
-        return self._reference
 
 
 @dataclass(frozen=True)
@@ -87,6 +80,16 @@ def _or_raise(value: T | Exception) -> T:
 
 
 @dataclass(frozen=True)
+class Rival:
+    """A baseline in training. `same`: it is the student's own network, weights and all, so the two will be equal."""
+
+    spec: BaselineSpec
+    outcome: Future[Outcome]
+    parameters: int
+    same: bool
+
+
+@dataclass(frozen=True)
 class Started:
     """The trainings that one question's measurement waits for."""
 
@@ -98,8 +101,8 @@ class Started:
     reason: str
     own: Future[Training] | Exception
     losses: Future[Outcome] | Exception
-    baselines: tuple[tuple[BaselineSpec, Future[Outcome], int], ...]
-    reference: Future[Outcome] | None
+    baselines: tuple[Rival, ...]
+    reference: Future[Outcome]
 
 
 class Measurements:
@@ -135,6 +138,7 @@ class Measurements:
         method, reason = FROM_GRAPH, "its graph was captured and rebuilt without any of its code"
         own: Future[Training] | Exception
         losses: Future[Outcome] | Exception
+        network: CapturedNetwork | None = None
         try:
             network = self._captured(student, name)
             own = self._train(network, recipe, name)
@@ -145,9 +149,9 @@ class Measurements:
             losses = e
         except (Unanswered, WorkerLost) as e:
             own = losses = e
-        graded = self._submit(self._solution(question), recipe) if recipe.graded else None
-        baselines = tuple(self._baselines(student, question, recipe))
-        return Started(question, name, recipe_name, recipe, method, reason, own, losses, baselines, graded)
+        solution = self._submit(self._solution(question), recipe)
+        baselines = tuple(self._rivals(student, question, recipe, network))
+        return Started(question, name, recipe_name, recipe, method, reason, own, losses, baselines, solution)
 
     def _captured(self, student: Student, name: str) -> CapturedNetwork:
         found = student.captured(name)
@@ -177,18 +181,16 @@ class Measurements:
         curve = tuple(_pair(point, name) for point in reply.body.get("curve", []))
         return Training(logits, initial, curve, float(reply.body["seconds"]), 0.0)
 
-    def _baselines(
-        self, student: Student, question: Question, recipe: Recipe
-    ) -> list[tuple[BaselineSpec, Future[Outcome], int]]:
+    def _rivals(self, student: Student, question: Question, recipe: Recipe, own: CapturedNetwork | None) -> list[Rival]:
         assert question.network is not None  # noqa: S101  # asked only of networks
-        started = []
+        rivals = []
         for spec in (b for b in self._assignment.baselines if b.id in question.network.baselines):
             try:
                 network, parameters = self._baseline(student, spec)
             except (Unanswered, WorkerLost):
                 continue  # the student's own answer to another question is not there; that question says so
-            started.append((spec, self._submit(network, recipe), parameters))
-        return started
+            rivals.append(Rival(spec, self._submit(network, recipe), parameters, _same(network, own)))
+        return rivals
 
     def _baseline(self, student: Student, spec: BaselineSpec) -> tuple[CapturedNetwork, int]:
         if spec.question:
@@ -211,13 +213,12 @@ class Measurements:
         except (Unanswered, WorkerLost) as e:
             return Measured(None, str(e), (), e, losses)
         labels = self._part(started.recipe).test_labels
-        trained = Trained(self._accuracy(training, labels), started.recipe, self._graded(started, labels))
+        trained = Trained(self._accuracy(training, labels), self._solved(started, labels), started.recipe)
         result = self._result(student, started, training, labels)
         return Measured(result, "", self._notes(student, started), trained, losses)
 
-    def _graded(self, started: Started, labels: Tensor) -> Accuracy | None:
-        if started.reference is None:
-            return None
+    def _solved(self, started: Started, labels: Tensor) -> Accuracy:
+        """The reference's accuracy; that it has one is our business."""
         outcome = started.reference.result()
         if outcome.training is None:
             raise WorkerLost(f"the reference of {started.question.id} was not trained: {outcome.reason}")
@@ -257,11 +258,8 @@ class Measurements:
             fingerprint=network.fingerprint if network else "",
         )
 
-    def _compared(
-        self, started: tuple[BaselineSpec, Future[Outcome], int], predictions: NDArray[Any], labels: Tensor
-    ) -> Baseline | None:
-        spec, future, parameters = started
-        outcome = future.result()
+    def _compared(self, rival: Rival, predictions: NDArray[Any], labels: Tensor) -> Baseline | None:
+        spec, outcome = rival.spec, rival.outcome.result()
         if outcome.training is None:
             return None
         theirs, truth = _predictions(outcome.training), labels.numpy()
@@ -270,7 +268,7 @@ class Measurements:
             id=spec.id,
             title=spec.title,
             classes=statistics.accuracy_per_class(theirs, truth, self._names),
-            parameters=parameters,
+            parameters=rival.parameters,
             comparisons=comparisons,
             overall=overall,
             printed=spec.printed,
@@ -280,13 +278,22 @@ class Measurements:
         if started.method != FROM_GRAPH:
             return (f"{started.name} was trained in its own process: {started.reason}",)
         note = student.captured(started.name).note
-        return (f"{started.name}: {note}",) if note else ()
+        same = [
+            f"{started.name} is the same network as {r.spec.title}, so the two are equal."
+            for r in started.baselines
+            if r.same
+        ]
+        return (*([f"{started.name}: {note}"] if note else []), *same)
 
     @property
     def _names(self) -> tuple[str, ...]:
         """The assignment's class names where they are this data set's, else the data set's own."""
         mine = self._assignment.classes
         return mine if len(mine) == len(self._data.classes) and not self._data.stand_in else self._data.classes
+
+
+def _same(a: CapturedNetwork, b: CapturedNetwork | None) -> bool:
+    return b is not None and (a.fingerprint, a.weights_digest) == (b.fingerprint, b.weights_digest)
 
 
 def _then(future: Future[Outcome], convert: Callable[[Outcome], Training]) -> Future[Training]:
