@@ -35,8 +35,11 @@ def brief(text: str, limit: int) -> str:
 
 
 def clip(text: str, limit_bytes: int, gap: str = "[... {count} characters left out ...]") -> str:
-    """The text in at most about `limit_bytes` of HTML: its beginning (two thirds) and its end, with `gap` between."""
-    if _cost(text) <= limit_bytes:
+    """The text in at most `limit_bytes` of HTML, `gap` apart: its beginning (two thirds), `gap`, and its end.
+
+    What is no longer than the gap would be is not left out.
+    """
+    if _cost(text) <= limit_bytes + len(gap):
         return text
     head = _fitting(text, limit_bytes * 2 // 3)
     tail = _fitting(text[: head - 1 if head else None : -1], limit_bytes // 3)

@@ -89,6 +89,14 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
+def unmeasured() -> Gradebook:
+    """Four students: three with accuracies of one to three digits, one without any."""
+    nets = [gradebooks.model("q6_lenet", "LeNet", [a] * 10) for a in (0.6, 0.525, 0.09)]
+    cards = [gradebooks.failing(f"s{i}", Verdict.PASSED) for i in range(4)]
+    measured = [c.model_copy(update={"models": (n,)}) for c, n in zip(cards, nets, strict=False)]
+    return gradebooks.book([*measured, cards[3]])
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Reports by name: languages, sizes, and one in which every text is hostile."""
@@ -102,15 +110,15 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "crashed": gradebooks.book(
             [gradebooks.failing("ada", Verdict.CRASHED), gradebooks.failing("bob", Verdict.PASSED)]
         ),
+        "unmeasured": unmeasured(),
         "hostile": book,
     }
     folder = tmp_path_factory.mktemp("reports")
     for name, one in classes.items():
-        if name == "three-hundred":  # three hundred pages for students take seconds, and none of them is looked at
-            (folder / name).mkdir()
-            (folder / name / "index.html").write_text(report.class_page(one), encoding="utf-8")
-        else:
-            report.write(one, folder / name, lang=name if name in report.LANGUAGES else "en")
+        lang = name if name in report.LANGUAGES else "en"
+        for card in one.scorecards[:2]:  # the pages that are looked at
+            report.write_scorecard(card, folder / name, one.title, lang)
+        (folder / name / "index.html").write_text(report.class_page(one, lang), encoding="utf-8")
     return {name: folder / name for name in classes}
 
 
@@ -153,7 +161,8 @@ class Visitor:
 
 
 def unfold(page: Page) -> None:
-    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    """Open what is folded, but for the longest table: its cells are those of the short ones, and axe takes seconds."""
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = d.querySelectorAll('tr').length < 100)")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -169,14 +178,15 @@ def test_axe_finds_nothing(visit: Visitor, kind: str, name: str, scheme: str) ->
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["en", "zh-TW", "hostile"])
-def test_every_text_in_a_chart_can_be_read(visit: Visitor, kind: str, scheme: str, name: str) -> None:
-    page = visit(kind, name, scheme).page
+def test_every_text_in_a_chart_can_be_read(visit: Visitor, kind: str, name: str) -> None:
+    page = visit(kind, name).page
     unfold(page)
-    found = page.evaluate(SVG_TEXTS)
-    assert found["count"] > 20
-    assert found["wrong"] == []
+    light = page.evaluate(SVG_TEXTS)
+    page.emulate_media(color_scheme="dark")
+    dark = page.evaluate(SVG_TEXTS)
+    assert (light["wrong"], dark["wrong"]) == ([], [])
+    assert light["count"] > 20
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -214,7 +224,8 @@ def test_a_class_of_three_hundred_loads_within_a_second(visit: Visitor) -> None:
 
 def column(page: Page, index: int) -> list[str]:
     return page.evaluate(
-        "i => [...document.querySelectorAll('#everyone tbody tr')].map(r => r.cells[i].textContent.trim())", index
+        "i => [...document.querySelectorAll('#everyone tbody tr')].map(r => [...r.cells].at(i).textContent.trim())",
+        index,
     )
 
 
@@ -228,6 +239,12 @@ def test_the_table_sorts_by_keyboard_numbers_as_numbers(visit: Visitor) -> None:
     page.keyboard.press("Space")
     assert [float(p) for p in column(page, 1)] == sorted(before, reverse=True)
     assert page.locator("th[aria-sort]").get_attribute("aria-sort") == "descending"
+
+
+def test_missing_and_decimal_numbers_sort_by_their_value(visit: Visitor) -> None:
+    page = visit("class", "unmeasured").page
+    page.get_by_role("button", name="accuracy, LeNet").press("Enter")
+    assert column(page, -1) == ["–", "9.0\xa0%", "52.5\xa0%", "60.0\xa0%"]  # noqa: RUF001  # the dash that is shown
 
 
 def test_names_sort_as_people_sort_them(visit: Visitor) -> None:

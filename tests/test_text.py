@@ -38,6 +38,10 @@ def test_text_that_fits_is_left_alone() -> None:
     assert clip("abc", 3) == "abc"
 
 
+def test_nothing_is_left_out_that_is_shorter_than_saying_so() -> None:
+    assert clip("abcd", 3, "<gap>") == "abcd"
+
+
 def test_long_text_keeps_its_beginning_and_its_end() -> None:
     assert clip("a" * 50 + "middle" + "z" * 50, 30, "<{count}>") == "a" * 20 + "\n<76>\n" + "z" * 10
 
