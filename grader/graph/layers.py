@@ -27,18 +27,37 @@ def shape_of(measurement: Measurement, index: int) -> tuple[int, ...]:
 
 
 def steps(program: Program, measurement: Measurement) -> tuple[Step, ...]:
-    """The evaluation graph, one step for each node; step 0 is the input."""
+    """What the answer depends on, in order; step 0 is the input, the last step the answer."""
+    return tuple(step for _, step in _numbered(program, measurement))
+
+
+def _numbered(program: Program, measurement: Measurement) -> list[tuple[int, Step]]:
+    """Steps with the numbers of their nodes."""
+    kept = _kept(program, measurement)
+    ids = {node: i for i, node in enumerate(kept)}
     first = Step(0, "input", MappingProxyType({}), (), program.input_shape)
-    return (first, *(_step(program, measurement, i, node) for i, node in program.eval))
+    nodes = dict(program.eval)
+    return [(0, first), *((i, _step(program, measurement, i, nodes[i], ids)) for i in kept[1:])]
 
 
-def _step(program: Program, measurement: Measurement, index: int, node: Node) -> Step:
+def _kept(program: Program, measurement: Measurement) -> list[int]:
+    """The input and the nodes that the answer depends on; numbers are no steps."""
+    nodes, kept, waiting = dict(program.eval), {0}, [program.eval.output.node]
+    while waiting:
+        index = waiting.pop()
+        if index not in kept and not isinstance(measurement.results[index], int):
+            kept.add(index)
+            waiting.extend(r.node for r in nodes[index].references if isinstance(r, Ref))
+    return sorted(kept)
+
+
+def _step(program: Program, measurement: Measurement, index: int, node: Node, ids: Mapping[int, int]) -> Step:
     names = tuple(r.name for r in node.references if isinstance(r, Weight))
     return Step(
-        id=index,
-        op=node.operator.base if not node.operator.name.startswith("python.") else node.operator.name,
+        id=ids[index],
+        op=node.operator.base,
         arguments=MappingProxyType({k: _plain(v) for k, v in node.arguments.items() if not _is_tensor(node, k, v)}),
-        inputs=tuple(r.node for r in node.references if isinstance(r, Ref)),
+        inputs=tuple(ids[r.node] for r in node.references if isinstance(r, Ref) and r.node in ids),
         shape=shape_of(measurement, index),
         tensors=names,
         tensor_shapes=tuple(program.by_name[name].shape for name in names),
@@ -64,17 +83,17 @@ def layers(program: Program, measurement: Measurement) -> tuple[Layer, ...]:
     """The evaluation graph as a person would list it; a parameter counts where it is first used."""
     counted: set[str] = set()
     listed = []
-    for step in steps(program, measurement)[1:]:
+    for index, step in _numbered(program, measurement)[1:]:
         new = {n for n in step.tensors if program.by_name[n].kind == "parameter"} - counted
         counted |= new
-        if step.op in UNSEEN or step.op.startswith("python."):
+        if step.op in UNSEEN:
             continue
         listed.append(
             Layer(
                 op=describe(step),
                 output_shape=step.shape,
                 parameters=sum(program.by_name[n].count for n in new),
-                flops=measurement.flops[step.id] // measurement.batch,
+                flops=measurement.flops[index] // measurement.batch,
             )
         )
     return tuple(listed)

@@ -150,7 +150,10 @@ LONGEST_LIST: Mapping[str, int] = MappingProxyType({"Tensor": 1024, "int": 64, "
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument of an operation. `kind` is torch's word without Optional and List: "Tensor", "int", "number", ..."""
+    """One argument of an operation. `kind` is torch's word without Optional and List: "Tensor", "int", "number", ...
+
+    `length`: how many entries a list has, if that is fixed; one entry stands for all.
+    """
 
     name: str
     kind: str
@@ -159,6 +162,7 @@ class Parameter:
     required: bool
     default: Any
     keyword_only: bool
+    length: int | None = None
 
 
 @dataclass(frozen=True)
@@ -228,6 +232,7 @@ def _parameter(argument: Any) -> Parameter:
         required,
         default,
         bool(argument.kwarg_only),
+        argument.N,
     )
 
 

@@ -283,10 +283,11 @@ class GraphReader:
             return self._scalar(parameter, value, where)
         if parameter.kind == "int" and type(value) is int:
             value = [value]
-        return tuple(
-            self._scalar(parameter, v, where)
-            for v in _list(value, operators.LONGEST_LIST.get(parameter.kind, 0), where)
-        )
+        entries = _list(value, operators.LONGEST_LIST.get(parameter.kind, 0), where)
+        lengths = (1, parameter.length, len(parameter.default or [1]))
+        if parameter.length not in (None, 1) and len(entries) not in lengths:  # torch writes int[1] for any length
+            raise Refused(f"{where} has {len(entries)} entries, wanted {parameter.length}.")
+        return tuple(self._scalar(parameter, v, where) for v in entries)
 
     def _scalar(self, parameter: Parameter, value: Any, where: str) -> Any:
         """One value that is no list."""
