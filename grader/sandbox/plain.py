@@ -27,11 +27,16 @@ def enter(channel: int, log: int, scratch: str, memory_bytes: int, cpu_seconds: 
 
 def own_descriptors(channel: int, log: int) -> None:
     """Keep 0 (nothing), 1 and 2 (the log) and 3 (the channel); close every other one."""
+    place_descriptors(channel, log)
+    os.closerange(CHANNEL + 1, 1 << 12)
+
+
+def place_descriptors(channel: int, log: int) -> None:
+    """Make 0 nothing, 1 and 2 the log, and 3 the channel."""
     null = os.open(os.devnull, os.O_RDONLY)
     moved = os.dup(channel), os.dup(log)  # out of the way of the numbers to be taken
     for source, target in ((null, STDIN), (moved[1], STDOUT), (moved[1], STDERR), (moved[0], CHANNEL)):
         os.dup2(source, target)
-    os.closerange(CHANNEL + 1, 1 << 12)
 
 
 def limit(memory_bytes: int, cpu_seconds: int) -> None:
