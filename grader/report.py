@@ -146,7 +146,7 @@ def _render(template: str, values: dict[str, Any], lang: str, share: float) -> s
 
 @cache
 def _environment() -> jinja2.Environment:
-    """Templates with everything escaped, an unknown name an error, and the helpers that they call."""
+    """Templates with everything escaped, an unknown name an error, and the functions that they call."""
     folder = content.folder("reports")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
