@@ -96,8 +96,9 @@ def _load(name: str, module: nn.Module, weights: Weights) -> None:
 
 def _run_function(name: str, function: Callable[..., object], inputs: list[Tensor], weights: Weights | None) -> Run:
     required = _required(function)
-    if weights and required is not None and len(required) > len(inputs):
-        return Run(_tensor(name, function(*inputs, *_arguments(required[len(inputs) :], weights))), weights)
+    if weights and (function in BUILT_IN or (required is not None and len(required) > len(inputs))):
+        parameters = (required or [])[len(inputs) :] or ["weight", "bias"]
+        return Run(_tensor(name, function(*inputs, *_arguments(parameters, weights))), weights)
     with Recorder(weights or {}) as recorder:
         output = _tensor(name, function(*inputs))
     if weights and not recorder.calls:
@@ -116,10 +117,11 @@ def _arguments(parameters: list[str], weights: Weights) -> list[Tensor]:
     return list(weights.values())[: len(parameters)]
 
 
+BUILT_IN = (F.conv2d, F.linear)  # functions of input, weight and bias whose signature Python cannot read
+
+
 class Recorder(TorchFunctionMode):
     """Sees each conv2d and linear: puts given weights in place of its own, or notes the ones that it uses."""
-
-    FUNCTIONS = (F.conv2d, F.linear)
 
     def __init__(self, given: Weights) -> None:
         super().__init__()
@@ -129,7 +131,7 @@ class Recorder(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
-        if func in self.FUNCTIONS:
+        if func in BUILT_IN:
             self.calls += 1
             args, kwargs = self._see(list(args), kwargs)
         return func(*args, **kwargs)

@@ -84,7 +84,7 @@ class Question(Value):
 
 
 class BaselineSpec(Value):
-    """A network to compare with: class `name` of the reference's `file`.py, or the student's own answer to `question`."""
+    """A network to compare with: class `name` of the reference's `file`.py, or the student's answer to `question`."""
 
     id: Identifier
     title: str

@@ -1,4 +1,4 @@
-"""The exceptions: faults of the harness, the instructor or the machine. A student's outcome is a Verdict, not one of these.
+"""The exceptions: faults of the harness, the instructor or the machine. A student's outcome is a Verdict.
 
 GraderError
 |- UsageError           the command cannot do what was asked: a wrong path, name, option or input file     exit 2

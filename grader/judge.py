@@ -100,7 +100,7 @@ def _session(
     if plugin.fault:
         raise plugin.fault
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
-        raise AssignmentError(f"pytest could not run the checks of {spec.id} ({pytest.ExitCode(code).name}).")
+        raise RuntimeError(f"pytest could not run the checks of {spec.id} ({pytest.ExitCode(code).name})")
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import io
 import sys
 import traceback
 import types
@@ -47,16 +48,29 @@ def warm() -> None:
 def serve(receive: wire.Receive, send: Callable[[bytes], object]) -> None:
     """Say "ready", then answer requests until the judge closes the channel."""
     desk = Desk()
+    printed = _line_buffered()
     send(wire.pack(wire.Message("ready")))
     with contextlib.suppress(wire.Closed):
         while True:
-            send(_packed(desk.answer(wire.read(receive))))
+            reply = _packed(desk.answer(wire.read(receive)))
+            for stream in printed:
+                with contextlib.suppress(OSError, ValueError):  # student code may have closed it
+                    stream.flush()
+            send(reply)
+
+
+def _line_buffered() -> list[io.TextIOWrapper]:
+    """Our stdout and stderr, set so that what was printed is out when the process is killed."""
+    streams = [s for s in (sys.stdout, sys.stderr) if isinstance(s, io.TextIOWrapper)]
+    for stream in streams:
+        stream.reconfigure(line_buffering=True)
+    return streams
 
 
 def _packed(reply: wire.Message) -> bytes:
     try:
         return wire.pack(reply)
-    except ValueError as e:  # a result of student code that no number format holds
+    except (ValueError, NotImplementedError, RuntimeError) as e:  # what student code made is no plain tensor
         return wire.pack(wire.Message("refused", {"message": f"the result cannot be handed over: {e}."}))
 
 
@@ -110,7 +124,11 @@ class Desk:
         if not shelf.has(found.name):
             raised = shelf.raised or {"type": "NameError", "message": f"{found.name} was not bound"}
             return {"state": "raised", **raised}
-        self._bound[answer] = shelf.get(found.name)
+        value = shelf.get(found.name)
+        if value is None or value is ...:
+            message = f"{found.name} is still {value} ({found.place}): put your own answer there"
+            return {"state": "missing", "message": message}
+        self._bound[answer] = value
         return {"state": "found", "rule": f"{found.rule} ({found.place})"}
 
     def _bind_by_role(self, answer: str, book: notebook.Book, question: Question) -> dict[str, Any] | None:
@@ -118,12 +136,12 @@ class Desk:
         network = question["network"]
         taken = {notebook.find(book, o["name"], o["aliases"], o["question"]).name for o in question["others"]}
         candidates = [c for c in book.candidates(question["id"]) if c.name not in taken and c.kind != "function"]
-        fitting = {}
+        fitting: dict[str, object] = {}
         for candidate in candidates[:MOST_CANDIDATES]:
             shelf = Shelf(book, book.slice([candidate.name], question["id"]))
             if shelf.has(candidate.name) and _fits(candidate.name, shelf.get(candidate.name), network):
                 fitting[candidate.name] = shelf.get(candidate.name)
-        classes = {name: value for name, value in fitting.items() if isinstance(value, type)}
+        classes: dict[str, object] = {name: value for name, value in fitting.items() if isinstance(value, type)}
         fitting = classes or fitting
         shape = f"(N, {', '.join(map(str, network['input_shape']))}) to (N, {network['classes']})"
         if len(fitting) == 1:
