@@ -27,7 +27,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Protocol
 
 from grader import wire
 from grader.errors import WorkerLost
@@ -317,6 +317,8 @@ def _started(channel: Channel, life: Life, allowance: Allowance) -> Worker:
     except (wire.Closed, wire.Bad, OSError) as e:
         life.kill()
         channel.close()
+        with contextlib.suppress(WorkerLost):
+            life.wait()
         raise WorkerLost(f"a worker did not start: {e!r}; it said: {life.output()[-500:]!r}") from e
 
 
@@ -362,12 +364,14 @@ class ForkedLife:
 
 
 class FreshLife:
-    """A worker that is our own child."""
+    """A worker that is our own child, its output in a file. The file is read once the child is dead: they share a place
+    in it, and reading would move the child's."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Any, cap: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: IO[bytes], cap: int) -> None:
         self._process = process
         self._log = log
         self._cap = cap
+        self._output = b""
 
     def kill(self) -> None:
         """SIGKILL to its process group; where there are none, to it."""
@@ -377,13 +381,15 @@ class FreshLife:
     def wait(self) -> Death:
         """How our child ended."""
         code = self._process.wait()
+        if not self._log.closed:
+            self._log.seek(0)
+            self._output = _capped(self._log.read(self._cap + 1), self._cap)
+            self._log.close()
         return Death(max(code, 0), max(-code, 0), 0, 0.0)
 
     def output(self) -> bytes:
-        """The head of its log file."""
-        self._log.seek(0)
-        data = self._log.read(self._cap + 1)
-        return _capped(bytes(data), self._cap)
+        """The head of its log file; nothing before its end."""
+        return self._output
 
 
 class CappedLog:
