@@ -75,6 +75,7 @@ def train(
     Raises Diverged; ValueError when there is nothing to train or the batches do not fit.
     """
     started, started_cpu = time.perf_counter(), time.process_time()
+    _keep_memory()
     batch = _batch_size(len(images), recipe.batch_size, static_batch)
     pictures = _pictures(images, labels, recipe, device, contiguous)
     was_training = model.training
@@ -347,6 +348,14 @@ def _batch_size(images: int, wanted: int, static: int | None) -> int:
             "at once; the batch must be a multiple of that, and there must be a whole batch of images"
         )
     return batch
+
+
+def _keep_memory() -> None:
+    """Have glibc keep what a step frees, instead of giving it back and faulting it in again: a fifth of a LeNet's time.
+
+    It keeps blocks up to the size of the largest one that it has seen freed, which may be 32 MiB.
+    """
+    torch.empty(31 << 20, dtype=torch.uint8)
 
 
 def _devices(device: str) -> list[int]:

@@ -1,0 +1,233 @@
+"""Training side by side: the tutorial's loop (PIL, transforms, DataLoader) and ours, on the same images and network.
+
+    python benchmarks/training.py DATA [--rounds N] [--only throughput accuracy recipe gpu]
+
+DATA is a data set file, or anything that grader.data.prepare reads. CPU seconds are user and system time of this
+process and its loader workers; ratios are taken within a round, because a shared machine changes from round to round.
+Everybody has one thread, which favours the tutorial's loop: with torch's default its threads spin against its workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+# Before torch is imported; see above.
+os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision import models, transforms
+
+from grader import data as datasets
+from grader.data import DataSet
+from grader.recipe import Recipe
+from grader.statistics import accuracy_per_class
+from grader.training import Training, train
+
+TUTORIAL_IMAGES = 2 * 50_000  # two epochs of CIFAR-10
+LENET = Recipe(15, 64, 0.03, train_per_class=1000)
+ONE_EPOCH = replace(LENET, epochs=1, train_per_class=None)
+GPU_LENET = Recipe(15, 512, 0.1, precision="bfloat16")
+GPU_EFFICIENTNET = Recipe(15, 512, 2e-3, "adamw", weight_decay=0.02, precision="bfloat16")
+
+
+class LeNet(nn.Module):
+    """The lecture's LeNet: 62,006 parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 6, 5), nn.Conv2d(6, 16, 5)
+        self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv1(x)), 2)  # (N, 6, 14, 14)
+        x = F.max_pool2d(F.relu(self.conv2(x)), 2)  # (N, 16, 5, 5)
+        x = torch.flatten(x, 1)
+        scores: Tensor = self.fc3(F.relu(self.fc2(F.relu(self.fc1(x)))))
+        return scores
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """Images as torchvision's CIFAR10 gives them: an array, made a PIL image, then transformed, one at a time."""
+
+    def __init__(self, data: DataSet, count: int) -> None:
+        self.images: np.ndarray = data.train_images[:count].permute(0, 2, 3, 1).contiguous().numpy()
+        self.labels = data.train_labels[:count].tolist()
+        half = (0.5, 0.5, 0.5)
+        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(half, half)])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, i: int) -> tuple[Tensor, int]:
+        return self.transform(Image.fromarray(self.images[i])), self.labels[i]
+
+
+def tutorial(data: DataSet, count: int, batch: int) -> None:
+    """One pass of the tutorial's loop over `count` images."""
+    model = seeded(LeNet)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.001, momentum=0.9)
+    running = 0.0
+    for images, labels in DataLoader(Pictures(data, count), batch, shuffle=True, num_workers=2):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()  # type: ignore[no-untyped-call]  # torch gives it no types
+        optimizer.step()
+        running += loss.item()
+
+
+def ours(data: DataSet, count: int, batch: int) -> None:
+    """One epoch of our loop over `count` images, augmented."""
+    recipe = replace(ONE_EPOCH, batch_size=batch)
+    train(seeded(LeNet), data.train_images[:count], data.train_labels[:count], data.test_images[:10], recipe, 0)
+
+
+def seeded(make: Callable[[], nn.Module], seed: int = 0) -> nn.Module:
+    torch.manual_seed(seed)
+    return make()
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of this process and the children it waited for."""
+    before = os.times()
+    work()
+    after = os.times()
+    return sum(after[:4]) - sum(before[:4])
+
+
+LOOPS: dict[str, tuple[Callable[[DataSet, int, int], None], int, int]] = {
+    "tutorial, batch 4": (tutorial, 4, 3_000),
+    "tutorial, batch 128": (tutorial, 128, 10_000),
+    "ours, batch 64": (ours, 64, 20_000),
+    "ours, batch 128": (ours, 128, 20_000),
+}
+
+
+def throughput(data: DataSet, rounds: int) -> dict[str, list[float]]:
+    """Images per CPU second of each loop, round by round, the loops in rotation."""
+    ours(data, 2_000, 64)  # the first convolution of a process sets up its kernels
+    found: dict[str, list[float]] = {name: [] for name in LOOPS}
+    names = list(LOOPS)
+    for r in range(rounds):
+        for name in names[r % len(names) :] + names[: r % len(names)]:
+            loop, batch, count = LOOPS[name]
+            count = min(count, len(data.train_images))
+            found[name].append(count / cpu_seconds(lambda: loop(data, count, batch)))  # noqa: B023  # called at once
+    print("\n## LeNet, images per CPU second\n\n| loop | rounds | median | ours (64) to it | ours (128) to it |")
+    print("|---|---|---|---|---|")
+    for name, speeds in found.items():
+        ratios = [
+            statistics.median(a / b for a, b in zip(found[f"ours, batch {batch}"], speeds, strict=True))
+            for batch in (64, 128)
+        ]
+        each = ", ".join(f"{s:,.0f}" for s in speeds)
+        print(f"| {name} | {each} | {statistics.median(speeds):,.0f} | {ratios[0]:.1f} | {ratios[1]:.1f} |")
+    return found
+
+
+def accuracy(data: DataSet, speeds: dict[str, list[float]]) -> None:
+    """What one epoch of our recipe reaches, beside the time that the tutorial's two epochs take at their speed."""
+    result = run(data, ONE_EPOCH, LeNet)
+    print("\n## Time to the tutorial's accuracy\n")
+    print(f"ours, one epoch of {len(data.train_images):,}: {result.cpu_seconds:.1f} CPU s, {mean(data, result):.1f} %")
+    if speeds:
+        seconds = TUTORIAL_IMAGES / statistics.median(speeds["tutorial, batch 4"])
+        print(
+            f"tutorial, {TUTORIAL_IMAGES:,} images at its measured speed: {seconds:.0f} CPU s (computed, not run), "
+            f"{seconds / result.cpu_seconds:.1f} times as long"
+        )
+
+
+def recipe(data: DataSet) -> None:
+    """The graded CPU recipe, per class."""
+    result = run(data, LENET, LeNet)
+    predictions = result.logits.argmax(1).numpy()
+    print("\n## LeNet, 10,000 images x 15 epochs\n")
+    print(f"{result.cpu_seconds:.1f} CPU s, {result.seconds:.1f} s, mean {mean(data, result):.2f} %\n")
+    for c in accuracy_per_class(predictions, data.test_labels.numpy(), data.classes):
+        print(f"{c.name:12} {c.correct:4} of {c.total}")
+
+
+def gpu(data: DataSet) -> None:
+    """The GPU recipes, five seeds each, with the step as a CUDA graph and eager."""
+    if not torch.cuda.is_available():
+        print("\nNo CUDA device: the GPU section was not run.")
+        return
+    torch.backends.cudnn.benchmark = True
+    print(f"\n## {torch.cuda.get_device_name()}, five seeds\n\n| network | step | seconds | mean accuracy (sd) |")
+    print("|---|---|---|---|")
+    networks = {
+        "LeNet": (LeNet, GPU_LENET),
+        "EfficientNet-B0": (lambda: models.efficientnet_b0(num_classes=10), GPU_EFFICIENTNET),
+    }
+    for name, (make, wanted) in networks.items():
+        for graph in (True, False):
+            results = [run(data, wanted, make, seed, device="cuda", cuda_graph=graph) for seed in range(5)]
+            found = [mean(data, r) for r in results]
+            seconds = statistics.median(r.seconds for r in results)
+            step = "CUDA graph" if graph else "eager"
+            print(f"| {name} | {step} | {seconds:.1f} | {statistics.mean(found):.2f} ({statistics.stdev(found):.2f}) |")
+
+
+def run(
+    data: DataSet,
+    wanted: Recipe,
+    make: Callable[[], nn.Module],
+    seed: int = 0,
+    device: str = "cpu",
+    cuda_graph: bool = True,
+) -> Training:
+    part = data.subset(wanted.train_per_class, wanted.test_per_class)
+    model = seeded(make, seed)
+    images = (part.train_images, part.train_labels, part.test_images)
+    return train(model, *images, wanted, seed, device, cuda_graph=cuda_graph)
+
+
+def mean(data: DataSet, result: Training) -> float:
+    """Accuracy over the test images, in per cent."""
+    return 100 * float((result.logits.argmax(1) == data.test_labels).float().mean())
+
+
+def opened(source: str) -> DataSet:
+    if source.endswith(".safetensors"):
+        return datasets.load(Path(source))
+    with tempfile.TemporaryDirectory() as folder:
+        return datasets.prepare(source, Path(folder) / "data.safetensors", None, None, salt="")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
+    parser.add_argument("data")
+    parser.add_argument("--rounds", type=int, default=3)
+    sections = ("throughput", "accuracy", "recipe", "gpu")
+    parser.add_argument("--only", nargs="+", choices=sections, default=sections)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    data = opened(options.data)
+    print(f"{data.name}, {len(data.train_images):,} and {len(data.test_images):,} images; torch {torch.__version__}")
+    speeds = throughput(data, options.rounds) if "throughput" in options.only else {}
+    if "accuracy" in options.only:
+        accuracy(data, speeds)
+    if "recipe" in options.only:
+        recipe(data)
+    if "gpu" in options.only:
+        gpu(data)
+    print(
+        f"\n{time.perf_counter() - started:.0f} s in all; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+    )
+
+
+if __name__ == "__main__":
+    main()
