@@ -39,6 +39,7 @@ def of(between: Any) -> Captured:
     return capture(type("Head", (Head,), {"between": lambda _, x: between(x)})(), SHAPE)
 
 
+@pytest.mark.slow
 def test_nine_spellings_have_one_fingerprint() -> None:
     assert len(SPELLINGS) == 9
     assert len({fingerprint(captured(name).ir) for name in SPELLINGS}) == 1
@@ -55,6 +56,7 @@ def test_a_static_trace_has_the_fingerprint_of_a_dynamic_one() -> None:
     assert canonical(forms[0]) == canonical(forms[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("a", "b"), list(combinations(DIFFERENT, 2)))
 def test_different_networks_differ(a: str, b: str) -> None:
     assert fingerprint(captured(a).ir) != fingerprint(captured(b).ir)
@@ -123,6 +125,7 @@ OTHER = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OTHER)
 def test_what_trains_otherwise_has_another_form(name: str) -> None:
     plain = of(lambda x: torch.relu(x).flatten(1))
@@ -136,6 +139,7 @@ def seen_elsewhere(x: Tensor) -> Tensor:
     return torch.relu(x).flatten(1)
 
 
+@pytest.mark.slow
 def test_an_overwritten_view_is_not_taken_for_a_copy() -> None:
     def copied(x: Tensor) -> Tensor:
         view = x.clone().view(x.size(0), -1)

@@ -29,6 +29,7 @@ print(sorted(ours), sorted(others))
 """
 
 
+@pytest.mark.slow
 def test_capture_imports_only_torch_and_the_standard_library() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], check=True, capture_output=True, text=True)
     assert done.stdout.strip() == "['grader', 'grader.graph', 'grader.graph.capture'] []"
@@ -60,6 +61,7 @@ def test_both_modes_are_captured() -> None:
     assert flags == {"train": [True], "eval": [False]}
 
 
+@pytest.mark.slow
 def test_the_models_mode_tensors_and_attributes_are_kept() -> None:
     model = NormDropout().train()
     model.norm1.eval()
@@ -74,6 +76,7 @@ def test_the_models_mode_tensors_and_attributes_are_kept() -> None:
     assert all(p.grad is None for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_random_numbers_are_kept() -> None:
     model = NormDropout()
     torch.manual_seed(1)
@@ -85,6 +88,7 @@ def test_random_numbers_are_kept() -> None:
     assert states[1:] == (random.getstate(), np.random.get_state()[1].tobytes())
 
 
+@pytest.mark.slow
 def test_the_model_still_trains_after_a_capture() -> None:
     model = NormDropout().train()
     capture(model, SHAPE)
@@ -92,6 +96,7 @@ def test_the_model_still_trains_after_a_capture() -> None:
     assert all(p.grad is not None for p in model.parameters())
 
 
+@pytest.mark.slow
 def test_nothing_reaches_the_students_output(capfd: pytest.CaptureFixture[str]) -> None:
     capture(make("print"), SHAPE)
     with pytest.raises(NotCapturable):

@@ -97,6 +97,7 @@ def test_channels_last_training_works_where_the_original_does_not() -> None:
     assert losses == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.slow
 def test_a_copy_trains_by_itself() -> None:
     net = fresh("norm and dropout")
     twin = copy.deepcopy(net)

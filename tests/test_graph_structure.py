@@ -126,11 +126,13 @@ class ForeignGate(Gate):
         return x * torch.sigmoid(self.expand(F.relu(self.reduce(pooled))))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("inside", [Gate, ForeignGate])
 def test_other_gates_are_no_squeeze_and_excitation(inside: type[nn.Module]) -> None:
     assert structure.squeeze_excitations(steps_of(Small(inside()))) == ()
 
 
+@pytest.mark.slow
 def test_a_non_linearity_after_the_projection_is_no_inverted_residual() -> None:
     """MobileNetV1's separable block: depthwise, then 1x1, each with ReLU."""
     separable = nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, groups=8), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.ReLU6())
@@ -140,6 +142,7 @@ def test_a_non_linearity_after_the_projection_is_no_inverted_residual() -> None:
     assert structure.activations(steps) == {"relu": 1, "relu6": 1}
 
 
+@pytest.mark.slow
 def test_a_block_without_excitation_is_an_inverted_residual() -> None:
     """MobileNetV2's block."""
     wide = nn.Sequential(nn.Conv2d(8, 16, 1), nn.ReLU6(), nn.Conv2d(16, 16, 3, padding=1, groups=16), nn.ReLU6())
@@ -149,6 +152,7 @@ def test_a_block_without_excitation_is_an_inverted_residual() -> None:
     assert not block.skip
 
 
+@pytest.mark.slow
 def test_grouped_is_not_depthwise() -> None:
     steps = steps_of(Small(nn.Conv2d(8, 8, 3, groups=4)))
     assert structure.depthwise(steps) == ()

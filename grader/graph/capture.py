@@ -34,6 +34,8 @@ SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 PYTHON_OPS: Mapping[Any, str] = MappingProxyType(
     {getattr(operator, name): f"python.{name}" for name in ("getitem", "add", "sub", "mul", "floordiv", "mod", "neg")}
 )
+# The form that still trains; older versions of torch.export.export give another one.
+TRACE: Callable[..., Any] = getattr(torch.export, "export_for_training", torch.export.export)
 CHECKS = re.compile(r"aten\._assert_|aten\.sym_constrain_|aten\._check|assert")
 
 
@@ -341,7 +343,7 @@ def _export(model: nn.Module, images: Tensor, *, dynamic: bool) -> Any:
     """torch.export's ExportedProgram, or NotCapturable in the student's terms."""
     sizes = ({0: torch.export.Dim("batch", min=2, max=LARGEST_BATCH)},) if dynamic else None
     try:
-        program = torch.export.export(model, (images,), dynamic_shapes=sizes, strict=False)
+        program = TRACE(model, (images,), dynamic_shapes=sizes, strict=False)
     except Exception as e:  # noqa: BLE001  # student code runs inside, and torch raises many kinds
         raise NotCapturable(_reason(e)) from None
     if any(spec.kind is not OutputKind.USER_OUTPUT for spec in program.graph_signature.output_specs):
