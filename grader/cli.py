@@ -10,7 +10,7 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -38,6 +38,7 @@ DataOption = Annotated[
 ]
 RecipeOption = Annotated[Speed, typer.Option("--recipe", help="How long networks are trained.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where networks are trained.")]
+LanguageOption = Annotated[Literal["en", "zh-TW"], typer.Option("--lang", help="Language of the pages.")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.", show_default="processors")]
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -56,14 +57,15 @@ def grade(
     recipe: RecipeOption = "full",
     device: DeviceOption = "auto",
     jobs: JobsOption = PROCESSORS,
+    lang: LanguageOption = "en",
 ) -> int:
     """Grade a class: a folder of submissions in, scorecards and HTML pages out."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
     solutions = _reference(reference, spec)
-    handed_in = intake.collect(submissions)
+    handed_in = _collect(submissions)
     plan = _plan(folder, solutions, data, recipe, device, jobs)
-    return _grade_class(plan, spec, solutions, handed_in, output)
+    return _grade_class(plan, spec, solutions, handed_in, output, lang)
 
 
 @app.command()
@@ -71,6 +73,7 @@ def check(
     file: Annotated[Path, typer.Argument(help="Your submission: a .py or an .ipynb, or a folder of your files.")],
     assignment_name: AssignmentOption = None,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the page, into this folder.")] = None,
+    lang: LanguageOption = "en",
     fresh: Annotated[bool, typer.Option("--fresh", help="No fork: a new interpreter for each question.")] = False,
 ) -> int:
     """Check your own work: the public checks only, and no answer is needed."""
@@ -85,7 +88,7 @@ def check(
     for note in cards[0].notes:
         out.print(note, style="dim")
     if html:
-        out.print(f"Page: {report.write_scorecard(cards[0], html, title=spec.title)}")
+        out.print(f"Page: {report.write_scorecard(cards[0], html, title=spec.title, lang=lang)}")
     passed = all(c.verdict == "PASSED" for c in cards[0].checks)
     return SOME_INTERNAL if _internal(cards) else OK if passed else EXPLAINED
 
@@ -99,7 +102,7 @@ def demo(
     folder = content.folder("assignments") / "cnn-cifar10"
     spec = assignment.load(folder)
     solutions = _reference(None, spec)
-    handed_in = intake.collect(_samples())
+    handed_in = _collect(_samples())
     plan = _plan(folder, solutions, None, "quick", "auto", jobs)
     return _grade_class(plan, spec, solutions, handed_in, output)
 
@@ -131,6 +134,14 @@ def data_info(
 
     out.print(data.describe(data.open_default(file)))
     return OK
+
+
+def _collect(path: Path) -> list[Submission]:
+    """The submissions; says which files are nobody's."""
+    taken = intake.take(path)
+    for skipped in taken.skipped:
+        err.print(f"grader: {skipped}")
+    return list(taken.submissions)
 
 
 def _plan(folder: Path, solutions: Path, data: Path | None, recipe: Speed, device: Device, jobs: int) -> Plan:
@@ -167,17 +178,21 @@ def _samples() -> Path:
     return folder
 
 
-def _grade_class(plan: Plan, spec: Assignment, solutions: Path, handed_in: list[Submission], output: Path) -> int:
+def _grade_class(
+    plan: Plan, spec: Assignment, solutions: Path, handed_in: list[Submission], output: Path, lang: str = "en"
+) -> int:
     rubrics = {question: r.text for question, r in rubric.load(solutions).items()}
-    cards = _run(plan, spec, handed_in, output)
+    cards = _run(plan, spec, handed_in, output, lang)
     gradebook = Gradebook(assignment=spec.id, title=spec.title, scorecards=tuple(cards), rubrics=rubrics)
-    page = report.write(gradebook, output)
+    page = report.write(gradebook, output, lang)
     out.print(console.class_summary(cards))
     out.print(f"Class page: {page}")
     return SOME_INTERNAL if gradebook.internal else OK
 
 
-def _run(plan: Plan, spec: Assignment, handed_in: list[Submission], output: Path | None) -> list[Scorecard]:
+def _run(
+    plan: Plan, spec: Assignment, handed_in: list[Submission], output: Path | None, lang: str = "en"
+) -> list[Scorecard]:
     """Grade with progress; each scorecard is on disk the moment it is complete."""
     cards: dict[str, Scorecard] = {}
     display = console.Display(out, len(handed_in))
@@ -185,7 +200,7 @@ def _run(plan: Plan, spec: Assignment, handed_in: list[Submission], output: Path
     def take(card: Scorecard) -> None:
         cards[card.student_id] = card
         if output:
-            report.write_scorecard(card, output, title=spec.title)
+            report.write_scorecard(card, output, title=spec.title, lang=lang)
 
     with display.shown():
         batch.grade(plan, spec, handed_in, display.watch, take)

@@ -109,10 +109,9 @@ class Entry:
 
 @dataclass(frozen=True)
 class Intake:
-    """Everything that was handed in. `notes` tell per student id what was left out; `skipped` is nobody's."""
+    """Everything that was handed in; `skipped` tells of files that are nobody's."""
 
     submissions: tuple[Submission, ...]
-    notes: dict[str, tuple[str, ...]]
     skipped: tuple[str, ...] = ()
 
 
@@ -122,7 +121,7 @@ def collect(path: Path) -> list[Submission]:
 
 
 def take(path: Path, caps: Caps = CAPS) -> Intake:
-    """As `collect`, with what was left out. Raises `UsageError`."""
+    """As `collect`, with what is nobody's. Raises `UsageError`."""
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as e:
@@ -454,8 +453,7 @@ def _build(groups: Groups, skipped: tuple[str, ...], caps: Caps) -> Intake:
             f"the submissions are {_size(total)} together; the limit is {_size(caps.total_bytes)}: grade them in parts."
         )
     taken = [_submission(raw, entries, caps) for raw, entries in groups.items()]
-    taken.sort(key=lambda pair: pair[0].student_id)
-    return Intake(tuple(s for s, _ in taken), {s.student_id: notes for s, notes in taken if notes}, skipped)
+    return Intake(tuple(sorted(taken, key=lambda s: s.student_id)), skipped)
 
 
 def _sources(entries: Sequence[Entry]) -> list[Entry]:
@@ -463,14 +461,14 @@ def _sources(entries: Sequence[Entry]) -> list[Entry]:
     return [e for e in entries if e.is_source and e.name.lower() not in NEVER_PASSED_ON]
 
 
-def _submission(raw: str, entries: Sequence[Entry], caps: Caps) -> tuple[Submission, tuple[str, ...]]:
+def _submission(raw: str, entries: Sequence[Entry], caps: Caps) -> Submission:
     student_id = safe(raw, caps)
     notes = _notes(raw, student_id, entries)
     try:
         files = _read_sources(entries, caps)
     except Unreadable as e:
-        return Submission(student_id, (), str(e)), notes
-    return Submission(student_id, files), notes
+        return Submission(student_id, (), str(e), notes)
+    return Submission(student_id, files, notes=notes)
 
 
 def _read_sources(entries: Sequence[Entry], caps: Caps) -> tuple[File, ...]:

@@ -356,11 +356,12 @@ class File:
 
 @dataclass(frozen=True)
 class Submission:
-    """What one student handed in. `problem` tells a student why nothing of it can be graded."""
+    """What one student handed in. `problem` says why nothing of it can be graded, `notes` what was left out."""
 
     student_id: str
     files: tuple[File, ...]
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def digest(self) -> str:
