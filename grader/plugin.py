@@ -158,6 +158,14 @@ class Plugin:
         return spec.visibility is Visibility.PUBLIC or self._work.reference is not None
 
     @pytest.hookimpl(wrapper=True)
+    def pytest_pyfunc_call(self) -> Iterator[None]:
+        """A check may end itself, not the session."""
+        try:
+            return (yield)
+        except (pytest.exit.Exception, KeyboardInterrupt) as e:
+            raise RuntimeError(f"the check raised {type(e).__name__}") from e
+
+    @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         """Read the verdict off the phase that ended the check."""
         report = yield
@@ -200,6 +208,7 @@ class Plugin:
             detail=detail,
             seconds=seconds,
         )
+        result = max(case.results.get((question.id, check), result), result, key=_badness)
         case.results[question.id, check] = result
         self._work.checked(case.submission, result)
 
@@ -291,6 +300,11 @@ def _verdict(error: BaseException | None) -> tuple[Verdict, str, str]:
     if isinstance(error, AssertionError):
         return Verdict.FAILED, str(error) or "The check's condition does not hold.", ""
     return Verdict.INTERNAL, f"The harness failed here, at no cost to you ({type(error).__name__}: {error}).", ""
+
+
+def _badness(result: CheckResult) -> tuple[bool, bool, float]:
+    """Orders results: of a check with several (it has parameters, or fails while it tidies up) the worst counts."""
+    return result.verdict is Verdict.INTERNAL, result.verdict is not Verdict.PASSED, -result.points
 
 
 def _require(case: Case, question: str, check: str) -> None:
