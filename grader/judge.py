@@ -50,15 +50,16 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
     torch.set_num_threads(1)
     spec = assignment.load(Path(plan.assignment))
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
-    images = data.open_default(Path(plan.data) if plan.data else None)
+    images = data.open_default(Path(plan.data) if plan.data else None) if plan.train and reference else None
     device, why = choose_device(plan.device)
     chosen = sandbox.choose(fresh=plan.fresh)
     setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device))
-    say("ready", text=f"{images.name}; {device} ({why}); isolation level {chosen.isolation.level}")
+    level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
+    say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
     with contextlib.ExitStack() as stack:
         crew = stack.enter_context(contextlib.closing(_crew(chosen, Path(plan.scratch))))
         measure = None
-        if plan.train and reference:
+        if images and reference:
             cache = Path(plan.cache) if plan.cache else None
             trainer = stack.enter_context(Trainer(images, device, plan.jobs, cache))
             measure = Measurements(spec, reference, trainer, images, device, plan.speed)
@@ -208,7 +209,7 @@ def choose_device(wanted: str) -> tuple[str, str]:
     return wanted, "as asked for"
 
 
-def _environment(spec: Assignment, plan: Plan, images: data.DataSet, device: str) -> Environment:
+def _environment(spec: Assignment, plan: Plan, images: data.DataSet | None, device: str) -> Environment:
     return Environment(
         grader=__version__,
         python=platform.python_version(),
@@ -219,9 +220,9 @@ def _environment(spec: Assignment, plan: Plan, images: data.DataSet, device: str
         device=_device_name(device),
         seed=spec.seeds.training,
         recipe=f"{device}-{plan.speed}",
-        data_name=images.name,
-        data_digest=images.digest,
-        stand_in=images.stand_in,
+        data_name=images.name if images else "none: nothing is trained",
+        data_digest=images.digest if images else "",
+        stand_in=images.stand_in if images else False,
         assignment_digest=spec.digest,
     )
 
