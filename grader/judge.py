@@ -21,7 +21,7 @@ import torch
 
 from grader import __version__, assignment, data, sandbox
 from grader.assignment import Assignment, Question
-from grader.batch import Plan
+from grader.batch import Plan, internal
 from grader.errors import AssignmentError
 from grader.measurement import Measurements
 from grader.model import CheckResult, Environment, Isolation, QuestionResult, Scorecard, Submission, Verdict, Visibility
@@ -52,12 +52,13 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
     images = data.open_default(Path(plan.data) if plan.data else None) if plan.train and reference else None
     device, why = choose_device(plan.device)
-    chosen = sandbox.choose(fresh=plan.fresh)
+    secrets = (Path(plan.reference),) if plan.reference else ()
+    chosen = sandbox.choose(fresh=plan.fresh, folders=secrets)
     setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device))
     level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
     say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
     with contextlib.ExitStack() as stack:
-        crew = stack.enter_context(contextlib.closing(_crew(chosen, Path(plan.scratch))))
+        crew = stack.enter_context(contextlib.closing(_crew(chosen, Path(plan.scratch), secrets)))
         measure = None
         if images and reference:
             cache = Path(plan.cache) if plan.cache else None
@@ -67,10 +68,10 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
         _session(setting, submissions, crew, measure, say)
 
 
-def _crew(chosen: sandbox.Sandbox, scratch: Path) -> Source:
+def _crew(chosen: sandbox.Sandbox, scratch: Path, secrets: tuple[Path, ...]) -> Source:
     folder = scratch / "workers"
     folder.mkdir(exist_ok=True)
-    return Zygote(folder) if chosen.forks else Fresh(folder)
+    return Zygote(folder, sandbox=chosen, secrets=secrets) if chosen.forks else Fresh(folder)
 
 
 def _session(
@@ -80,7 +81,11 @@ def _session(
     spec = setting.assignment
 
     def finish(case: Case) -> None:
-        say("finished", scorecard=scorecard(setting, case).model_dump(mode="json"))
+        try:
+            card = scorecard(setting, case)
+        except Exception as e:  # noqa: BLE001  # one submission's trouble is not the others'
+            card = internal(spec, case.submission, f"{type(e).__name__}: {e}")
+        say("finished", scorecard=card.model_dump(mode="json"))
 
     work = Work(
         assignment=spec,

@@ -30,8 +30,10 @@ from pathlib import Path
 from typing import IO, Protocol
 
 from grader import wire
-from grader.errors import WorkerLost
+from grader.errors import SandboxUnavailable, WorkerLost
 from grader.model import Verdict
+from grader.sandbox import Sandbox
+from grader.sandbox.blueprint import Blueprint, Setup, Trap, from_report, level_of
 
 START_SECONDS = 120.0  # an import of torch on a machine that is busy with other work
 GRACE_SECONDS = 5.0
@@ -198,10 +200,10 @@ class Worker:
     def _death(self, death: Death) -> Unanswered:
         """A sentence on how the process ended."""
         limit = self._allowance.memory_bytes
+        if death.signal and death.cpu_seconds >= self._allowance.cpu_seconds:  # process 1 gets SIGKILL for SIGXCPU
+            return Unanswered(Verdict.TIMED_OUT, f"it used more than {self._allowance.cpu_seconds} CPU seconds.")
         if death.memory_bytes > limit * 0.9 or death.signal == signal.SIGKILL:
             return Unanswered(Verdict.OUT_OF_MEMORY, f"it needed more memory than the {limit >> 20} MiB allowed.")
-        if death.signal == getattr(signal, "SIGXCPU", -1):
-            return Unanswered(Verdict.TIMED_OUT, f"it used more than {self._allowance.cpu_seconds} CPU seconds.")
         if death.signal:
             return Unanswered(Verdict.CRASHED, f"the process died on signal {_signal_name(death.signal)}.")
         return Unanswered(
@@ -223,16 +225,29 @@ class Worker:
 
 
 class Zygote:
-    """The process that forks workers. `prelude` names the modules that it imports beforehand."""
+    """The process that forks workers. `prelude` names the modules that it imports beforehand.
 
-    def __init__(self, scratch: Path, prelude: tuple[str, ...] = ("torch",)) -> None:
+    Its workers stand behind the walls of `sandbox`, and each shows anew that it reaches that level. `secrets` are
+    folders that each worker must fail to list. Raises `SandboxUnavailable`.
+    """
+
+    def __init__(
+        self,
+        scratch: Path,
+        prelude: tuple[str, ...] = ("torch",),
+        sandbox: Sandbox | None = None,
+        secrets: tuple[Path, ...] = (),
+    ) -> None:
         self._scratch = scratch
         self._lock = threading.Lock()
+        self._trap = Trap(secrets)
+        blueprint = sandbox.blueprint if sandbox else Blueprint()
+        self._level = sandbox.isolation.level if sandbox and blueprint.walls else 0
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         with theirs:
             self._process = subprocess.Popen(
-                [*_python(), "-m", "grader.zygote", str(theirs.fileno()), *prelude],
+                [*blueprint.prefix, *_python(), "-m", "grader.zygote", str(theirs.fileno()), *prelude],
                 pass_fds=[theirs.fileno()],
                 env=clean_environment(scratch),
                 cwd=scratch,
@@ -240,12 +255,17 @@ class Zygote:
                 stdout=subprocess.DEVNULL,
                 start_new_session=True,
             )
+        self.pid = self._process.pid
         ours.settimeout(START_SECONDS)
         try:
-            self.pid = int(json.loads(self._control.recv(4096))["ready"])
-        except (OSError, ValueError, KeyError) as e:
+            ours.send(Setup(blueprint, str(scratch), self._trap.bait).pack())
+            answer = json.loads(ours.recv(65536))
+        except (OSError, ValueError) as e:
             self.close()
             raise WorkerLost(f"the zygote did not start: {e!r}") from e
+        if "ready" not in answer:
+            self.close()
+            raise SandboxUnavailable(f"the sandbox could not be built: {answer.get('failed')}")
 
     def worker(self, allowance: Allowance) -> Worker:
         """A fresh worker."""
@@ -271,10 +291,24 @@ class Zygote:
             status_end.close()
             os.close(log_end)
         life = ForkedLife(status, log, allowance.output_bytes)
-        return _started(SocketChannel(channel), life, allowance)
+        return self._verified(_started(SocketChannel(channel), life, allowance))
+
+    def _verified(self, worker: Worker) -> Worker:
+        """The worker, if its own evidence, given before any student code ran, shows the level that was promised."""
+        evidence = from_report(worker.ready.body["isolation"]) if self._level else ()
+        level = level_of(e.wall for e in evidence if e.verified)
+        if level < self._level:
+            worker.end()
+            breaches = sorted({act for e in evidence if e.applied for act in e.breaches})
+            raise SandboxUnavailable(
+                f"a worker was to stand at isolation level {self._level} and stands at {level}: "
+                f"it could {', '.join(breaches) or 'do more than it may'}. It was stopped before any student code ran."
+            )
+        return worker
 
     def close(self) -> None:
         """End it; its workers die with it."""
+        self._trap.close()
         self._control.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(GRACE_SECONDS)
@@ -330,19 +364,27 @@ class ForkedLife:
         status.settimeout(START_SECONDS)
         self._messages = status.makefile("rb")
         self._pid: int | None = None
+        self._handle: int | None = None
         self._death: Death | None = None
         self._log = CappedLog(log, cap)
 
     def _know_pid(self) -> int | None:
-        if self._pid is None and (line := self._messages.readline()):
-            self._pid = int(json.loads(line)["pid"])
+        """The pid, and the descriptor that comes with it: the kernel never joins what follows to a message with one."""
+        if self._pid is None:
+            line, handles, _, _ = socket.recv_fds(self._status, 4096, 1)
+            if line:
+                self._pid = int(json.loads(line)["pid"])
+                self._handle = handles[0] if handles else None
         return self._pid
 
     def kill(self) -> None:
-        """SIGKILL to its process group, which is its own."""
+        """SIGKILL to it. Behind walls that is all of it: process 1 of a namespace, or one that could start no other."""
         with contextlib.suppress(OSError, ValueError):
             if self._death is None and (pid := self._know_pid()):
-                _kill_tree(pid)
+                if self._handle is None:
+                    _kill_tree(pid)
+                else:
+                    signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
     def wait(self) -> Death:
         """What the zygote said of its end."""
@@ -356,6 +398,9 @@ class ForkedLife:
             finally:
                 self._messages.close()
                 self._status.close()
+                if self._handle is not None:
+                    os.close(self._handle)
+                    self._handle = None
         return self._death
 
     def output(self) -> bytes:

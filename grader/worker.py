@@ -45,11 +45,11 @@ def warm() -> None:
         capture.capture(model, (3, 8, 8), 4)
 
 
-def serve(receive: wire.Receive, send: Callable[[bytes], object]) -> None:
-    """Say "ready", then answer requests until the judge closes the channel."""
+def serve(receive: wire.Receive, send: Callable[[bytes], object], ready: dict[str, Any] | None = None) -> None:
+    """Say "ready" (with what stands around this worker), then answer requests until the judge closes the channel."""
     desk = Desk()
     printed = _line_buffered()
-    send(wire.pack(wire.Message("ready")))
+    send(wire.pack(wire.Message("ready", ready or {})))
     with contextlib.suppress(wire.Closed):
         while True:
             reply = _packed(desk.answer(wire.read(receive)))

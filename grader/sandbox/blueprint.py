@@ -45,6 +45,12 @@ class Opener(StrEnum):
     BUBBLEWRAP = "bubblewrap"
 
 
+BUBBLEWRAP = (
+    *("bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"),
+    *("--dev-bind", "/", "/", "--die-with-parent", "--"),
+)
+"""Only opens a user namespace, for systems that let nothing else do so; the walls inside are the same."""
+
 NAMESPACES = frozenset({Wall.MOUNTS, Wall.NETWORK, Wall.IPC, Wall.HOST_NAME, Wall.PROCESSES})
 _COMMON = frozenset(Wall) - NAMESPACES - {Wall.UID}
 
@@ -103,6 +109,11 @@ class Blueprint:
     def without(self, wall: Wall) -> Blueprint:
         """The same with one wall less."""
         return Blueprint(self.walls - {wall}, self.opener)
+
+    @property
+    def prefix(self) -> tuple[str, ...]:
+        """What stands before the command that starts a zygote."""
+        return BUBBLEWRAP if self.opener is Opener.BUBBLEWRAP else ()
 
     def to_body(self) -> dict[str, Any]:
         """As JSON carries it."""

@@ -33,12 +33,6 @@ from grader.sandbox.blueprint import (
 
 TRIAL_SECONDS = 60.0
 
-BUBBLEWRAP = (
-    *("bwrap", "--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"),
-    *("--dev-bind", "/", "/", "--die-with-parent", "--"),
-)
-"""Only opens a user namespace, for systems that let nothing else do so; the ground inside is made by `linux`."""
-
 LEAST = Blueprint(frozenset({Wall.DESCRIPTORS, Wall.LIMITS}))
 """What is built even where nothing else can be."""
 
@@ -107,7 +101,7 @@ def _build(blueprint: Blueprint, bait: Bait, missing: list[str]) -> Finding | No
 def _tried(blueprint: Blueprint, bait: Bait) -> dict[str, Any]:
     """What `trial` says in a process of its own; "failed" is empty when it did not get as far as a wall."""
     with tempfile.TemporaryDirectory(prefix="trial-") as scratch:
-        command = [*prefix(blueprint.opener), sys.executable, "-P", "-s", "-B", "-m", "grader.sandbox.trial"]
+        command = [*blueprint.prefix, sys.executable, "-P", "-s", "-B", "-m", "grader.sandbox.trial"]
         root = str(Path(__file__).resolve().parent.parent.parent)
         environment = {"PYTHONPATH": root, "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", "")}
         try:
@@ -125,8 +119,3 @@ def _tried(blueprint: Blueprint, bait: Bait) -> dict[str, Any]:
             return {"failed": "", "reason": e.stderr.decode(errors="replace").strip()[-300:] or str(e)}
         except (OSError, ValueError, subprocess.TimeoutExpired) as e:
             return {"failed": "", "reason": str(e)}
-
-
-def prefix(opener: Opener) -> tuple[str, ...]:
-    """What stands before the command that starts a zygote."""
-    return BUBBLEWRAP if opener is Opener.BUBBLEWRAP else ()
