@@ -16,41 +16,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from grader import errors
+from grader import errors, unjudged
 from grader.assignment import Assignment
 from grader.model import (
-    CheckResult,
-    Environment,
-    Isolation,
-    QuestionResult,
     Scorecard,
     Submission,
     Verdict,
 )
-
-Device = Literal["auto", "cpu", "cuda"]
-Speed = Literal["quick", "full"]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """How to grade. Paths are absolute strings, so that the plan can cross to the judge; `fresh`: no zygote.
-
-    `train` False leaves out what needs training; `cache` holds what was trained before.
-    """
-
-    assignment: str
-    reference: str | None
-    data: str | None
-    device: Device
-    speed: Speed
-    jobs: int
-    cache: str | None
-    scratch: str = ""
-    fresh: bool = False
-    train: bool = True
+from grader.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -74,25 +49,42 @@ class JudgeLost(Exception):
 def grade(plan: Plan, assignment: Assignment, submissions: list[Submission], watch: Watch, take: Take) -> None:
     """Grade all; `take` gets each scorecard the moment it is complete.
 
-    When the judge dies, the submissions it had begun are tried once more, one at a time; one that kills it again gets
-    INTERNAL everywhere, which costs no points.
+    When the judge dies, the submissions that it had begun are tried once more, one at a time; one that kills it again
+    gets INTERNAL everywhere, which costs no points. The others go on with a new judge.
     """
+    left = {s.student_id: s for s in submissions}
+
+    def done(scorecard: Scorecard) -> None:
+        del left[scorecard.student_id]
+        take(scorecard)
+
     with tempfile.TemporaryDirectory(prefix="torchgrader-", ignore_cleanup_errors=True) as scratch:
         plan = replace(plan, scratch=scratch)
-        left = {s.student_id: s for s in submissions}
+        while left:
+            begun, why = _attempt(plan, list(left.values()), watch, done)
+            for submission in [left[i] for i in begun if i in left]:
+                _, why = _attempt(plan, [submission], watch, done)
+                if submission.student_id in left:
+                    done(unjudged.scorecard(assignment, submission, why))
+            if not begun:  # it does not even start
+                for submission in list(left.values()):
+                    done(unjudged.scorecard(assignment, submission, why))
 
-        def done(scorecard: Scorecard) -> None:
-            del left[scorecard.student_id]
-            take(scorecard)
 
-        try:
-            _judge(plan, list(left.values()), watch, done)
-        except JudgeLost:
-            for submission in list(left.values()):
-                try:
-                    _judge(plan, [submission], watch, done)
-                except JudgeLost as e:
-                    done(internal(assignment, submission, str(e)))
+def _attempt(plan: Plan, submissions: list[Submission], watch: Watch, done: Take) -> tuple[list[str], str]:
+    """One judge process; the ids that it began, and how it ended if it died."""
+    begun: list[str] = []
+
+    def follow(event: Event) -> None:
+        if event.kind == "began":
+            begun.append(event.student_id)
+        watch(event)
+
+    try:
+        _judge(plan, submissions, follow, done)
+    except JudgeLost as e:
+        return begun, str(e)
+    return begun, "the judge ended without a result"
 
 
 def _judge(plan: Plan, submissions: list[Submission], watch: Watch, done: Take) -> None:
@@ -159,44 +151,3 @@ def _run_judge(connection: Connection, plan: dict[str, Any], submissions: list[S
     except errors.GraderError as e:
         say("error", type=type(e).__name__, text=str(e))
     say("done")
-
-
-def internal(assignment: Assignment, submission: Submission, why: str) -> Scorecard:
-    """The scorecard of a submission that could not be judged: INTERNAL everywhere, no points lost."""
-
-    def result(check: str, points: float, visibility: Any) -> CheckResult:
-        return CheckResult(
-            id=check,
-            title=check,
-            visibility=visibility,
-            verdict=Verdict.INTERNAL,
-            points=0.0,
-            max_points=points,
-            message=f"The harness failed here, at no cost to you: {why}",
-        )
-
-    questions = tuple(
-        QuestionResult(
-            id=q.id, title=q.title, checks=tuple(result(c, s.points, s.visibility) for c, s in q.checks.items())
-        )
-        for q in assignment.questions
-    )
-    unknown = dict.fromkeys(("torch", "torchvision", "numpy", "platform", "device", "recipe"), "unknown")
-    return Scorecard(
-        student_id=submission.student_id,
-        assignment=assignment.id,
-        submission_digest=submission.digest,
-        questions=questions,
-        isolation=Isolation(level=0, name="none", verified=False, reason="not judged"),
-        environment=Environment(
-            grader="unknown",
-            python="unknown",
-            seed=0,
-            data_name="unknown",
-            data_digest="",
-            stand_in=False,
-            assignment_digest=assignment.digest,
-            **unknown,
-        ),
-        notes=(why,),
-    )

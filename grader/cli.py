@@ -17,9 +17,9 @@ from rich.console import Console
 
 from grader import __version__, assignment, batch, console, content, intake, report, rubric
 from grader.assignment import Assignment
-from grader.batch import Device, Plan, Speed
 from grader.errors import GraderError, UsageError
 from grader.model import Gradebook, Scorecard, Submission
+from grader.plan import Device, Plan, Speed
 
 OK, SOME_INTERNAL, EXPLAINED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
 

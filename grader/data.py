@@ -449,3 +449,10 @@ def _taking_turns(images: list[Pixels]) -> tuple[Tensor, Tensor]:
     together = np.stack(images, axis=1)  # (count, classes, 3, 32, 32)
     labels = torch.arange(len(images)).repeat(len(together))
     return torch.from_numpy(together.reshape(-1, *SHAPE)), labels
+
+
+def describe(data: DataSet) -> str:
+    """One line about a data set: its name, how many images of each kind, its classes and its digest's beginning."""
+    kind = "drawn stand-in" if data.stand_in else "images"
+    sizes = f"{len(data.train_labels)} to train on, {len(data.test_labels)} to test on"
+    return f"{data.name}: {kind}, {sizes}; {len(data.classes)} classes ({', '.join(data.classes)}); {data.digest[:12]}"

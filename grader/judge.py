@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 import torch
 
-from grader import __version__, assignment, data, sandbox
+from grader import __version__, assignment, data, sandbox, unjudged
 from grader.assignment import Assignment, Question
-from grader.batch import Plan, internal
 from grader.errors import AssignmentError
 from grader.measurement import Measurements
 from grader.model import CheckResult, Environment, Isolation, QuestionResult, Scorecard, Submission, Verdict, Visibility
+from grader.plan import Plan
 from grader.plugin import Case, Plugin, Work, options
 from grader.process import Fresh, Source, Unanswered, Zygote
 from grader.reference import Reference
@@ -84,7 +84,7 @@ def _session(
         try:
             card = scorecard(setting, case)
         except Exception as e:  # noqa: BLE001  # one submission's trouble is not the others'
-            card = internal(spec, case.submission, f"{type(e).__name__}: {e}")
+            card = unjudged.scorecard(spec, case.submission, f"{type(e).__name__}: {e}")
         say("finished", scorecard=card.model_dump(mode="json"))
 
     work = Work(

@@ -1,0 +1,28 @@
+"""How a run grades: what the coordinator tells the judge. No torch, no files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Device = Literal["auto", "cpu", "cuda"]
+Speed = Literal["quick", "full"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to grade. Paths are absolute strings, so that the plan can cross to the judge; `fresh`: no zygote.
+
+    `train` False leaves out what needs training; `cache` holds what was trained before.
+    """
+
+    assignment: str
+    reference: str | None
+    data: str | None
+    device: Device
+    speed: Speed
+    jobs: int
+    cache: str | None
+    scratch: str = ""
+    fresh: bool = False
+    train: bool = True
