@@ -246,15 +246,12 @@ class Zygote:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = ours
         with theirs:
-            self._process = subprocess.Popen(
-                [*blueprint.prefix, *_python(), "-m", "grader.zygote", str(theirs.fileno()), *prelude],
-                pass_fds=[theirs.fileno()],
-                env=clean_environment(scratch),
-                cwd=scratch,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                start_new_session=True,
-            )
+            try:
+                self._process = self._started(theirs.fileno(), prelude, blueprint)
+            except OSError as e:
+                ours.close()
+                self._trap.close()
+                raise WorkerLost(f"the zygote did not start: {e}") from e
         self.pid = self._process.pid
         ours.settimeout(START_SECONDS)
         try:
@@ -266,6 +263,17 @@ class Zygote:
         if "ready" not in answer:
             self.close()
             raise SandboxUnavailable(f"the sandbox could not be built: {answer.get('failed')}")
+
+    def _started(self, fd: int, prelude: tuple[str, ...], blueprint: Blueprint) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*blueprint.prefix, *_python(), "-m", "grader.zygote", str(fd), *prelude],
+            pass_fds=[fd],
+            env=clean_environment(self._scratch),
+            cwd=self._scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def worker(self, allowance: Allowance) -> Worker:
         """A fresh worker."""
@@ -530,5 +538,6 @@ def clean_environment(scratch: Path) -> dict[str, str]:
         "MKL_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
         "TORCHDYNAMO_DISABLE": "1",
+        "TORCHINDUCTOR_CACHE_DIR": str(scratch),  # else it looks for a folder to write in, which the zygote has not
         "MPLBACKEND": "Agg",
     }

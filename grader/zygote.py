@@ -29,7 +29,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grader.sandbox import plain
-from grader.sandbox.blueprint import Setup, to_report
+from grader.sandbox.blueprint import Setup, WallFailed, to_report
 
 if TYPE_CHECKING:
     from grader.sandbox.linux import Ground
@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> None:
     control = socket.socket(fileno=int(arguments[0]))
     try:
         ground = make_ground(Setup.unpack(control.recv(65536)))
-    except OSError as e:
+    except (WallFailed, OSError) as e:
         control.send(json.dumps({"failed": str(e)}).encode())
         os._exit(1)
     warm(arguments[1:])

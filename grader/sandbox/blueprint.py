@@ -36,6 +36,15 @@ class Wall(StrEnum):
     SECCOMP = "seccomp"
 
 
+class WallFailed(Exception):
+    """A wall that the blueprint asks for cannot be built here."""
+
+    def __init__(self, wall: Wall, reason: str) -> None:
+        super().__init__(f"{wall}: {reason}")
+        self.wall = wall
+        self.reason = reason
+
+
 class Opener(StrEnum):
     """What lets the zygote make namespaces."""
 

@@ -37,10 +37,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from grader.sandbox import kernel, plain, probe, seccomp
-from grader.sandbox.blueprint import NAMESPACES, Evidence, Opener, Setup, Wall
+from grader.sandbox.blueprint import NAMESPACES, Evidence, Opener, Setup, Wall, WallFailed
 
 SCRATCH_BYTES, SCRATCH_FILES = 64 << 20, 4096
 FILE_BYTES = SCRATCH_BYTES
+PLAIN_FILES = kernel.MOUNT_NO_SETUID | kernel.MOUNT_NO_DEVICES | kernel.MOUNT_NO_PROGRAMS
 OPEN_FILES = 256
 THREADS = 128
 
@@ -66,15 +67,6 @@ NULL, SHARED_MEMORY = "/dev/null", "/dev/shm"  # noqa: S108  # a private tmpfs i
 
 OWN_UIDS = ((1_900_000_000, 60_000), (60_000, 1_000))
 """Ranges of user ids that nobody else has: above those that systemd gives to containers, else just below nobody."""
-
-
-class WallFailed(Exception):
-    """A wall that the blueprint asks for cannot be built here."""
-
-    def __init__(self, wall: Wall, reason: str) -> None:
-        super().__init__(f"{wall}: {reason}")
-        self.wall = wall
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -187,7 +179,10 @@ def readable() -> tuple[str, ...]:
 
 
 def empty_root(paths: Iterable[str], scratch: str) -> None:
-    """A new root that holds these paths, read-only, a few devices and /proc, and an empty folder for scratch."""
+    """A new root that holds these paths, read-only, a few devices and /proc, and an empty folder for scratch.
+
+    The zygote may write to it (torch wants a folder for its caches); a worker mounts its own scratch over it.
+    """
     kernel.mount("none", "/", None, kernel.MOUNT_RECURSIVE | kernel.MOUNT_PRIVATE)
     kernel.mount("tmpfs", scratch, "tmpfs", kernel.MOUNT_NO_SETUID, "size=1m,mode=755")
     for path in (*paths, *READABLE_DEVICES, NULL, "/proc", "/sys/devices/system/cpu"):
@@ -197,6 +192,7 @@ def empty_root(paths: Iterable[str], scratch: str) -> None:
         Path(scratch + folder).mkdir(parents=True, exist_ok=True)
     kernel.make_read_only(scratch)
     kernel.change_root(scratch)
+    _mount_memory(scratch)
 
 
 def _show(path: Path, target: Path) -> None:
@@ -313,11 +309,15 @@ def own_mounts(scratch: str, new_proc: bool) -> None:
     """A mount namespace with an empty, small, memory-backed scratch and /dev/shm, and a /proc of this worker alone."""
     kernel.unshare(kernel.NEW_MOUNT)
     kernel.mount("none", "/", None, kernel.MOUNT_RECURSIVE | kernel.MOUNT_PRIVATE)
-    flags = kernel.MOUNT_NO_SETUID | kernel.MOUNT_NO_DEVICES | kernel.MOUNT_NO_PROGRAMS
-    for folder in (scratch, SHARED_MEMORY):
-        kernel.mount("tmpfs", folder, "tmpfs", flags, f"size={SCRATCH_BYTES},nr_inodes={SCRATCH_FILES},mode=1777")
+    _mount_memory(scratch)
+    _mount_memory(SHARED_MEMORY)
     if new_proc:
-        kernel.mount("proc", "/proc", "proc", flags)
+        kernel.mount("proc", "/proc", "proc", PLAIN_FILES)
+
+
+def _mount_memory(folder: str) -> None:
+    options = f"size={SCRATCH_BYTES},nr_inodes={SCRATCH_FILES},mode=1777"
+    kernel.mount("tmpfs", folder, "tmpfs", PLAIN_FILES, options)
 
 
 def _die_first() -> None:

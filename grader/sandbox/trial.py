@@ -15,7 +15,7 @@ import sys
 from typing import Any, NoReturn
 
 from grader.sandbox import linux, plain
-from grader.sandbox.blueprint import Setup, to_report
+from grader.sandbox.blueprint import Setup, WallFailed, to_report
 
 LIMITS = linux.Limits(memory_bytes=1 << 30, cpu_seconds=60)
 
@@ -31,7 +31,7 @@ def attempt(setup: Setup) -> dict[str, Any]:
     """What a worker behind this blueprint finds."""
     try:
         ground = linux.prepare(setup)
-    except linux.WallFailed as e:
+    except WallFailed as e:
         return {"failed": e.wall, "reason": e.reason}
     ours, theirs = socket.socketpair()
     uid = next(ground.uids, None)
@@ -50,7 +50,7 @@ def _worker(ground: linux.Ground, uid: int | None, sock: socket.socket) -> NoRet
         try:
             linux.enter(ground, uid, sock.fileno(), os.dup(2), LIMITS)
             answer = to_report(linux.verify(ground))
-        except linux.WallFailed as e:
+        except WallFailed as e:
             answer = {"failed": e.wall, "reason": e.reason}
         os.write(plain.CHANNEL, json.dumps(answer).encode() + b"\n")
     finally:
