@@ -200,7 +200,7 @@ class Worker:
     def _death(self, death: Death) -> Unanswered:
         """A sentence on how the process ended."""
         limit = self._allowance.memory_bytes
-        if death.signal and death.cpu_seconds >= self._allowance.cpu_seconds:  # process 1 gets SIGKILL for SIGXCPU
+        if death.signal and death.cpu_seconds > self._allowance.cpu_seconds * 0.9:  # process 1 gets SIGKILL for SIGXCPU
             return Unanswered(Verdict.TIMED_OUT, f"it used more than {self._allowance.cpu_seconds} CPU seconds.")
         if death.memory_bytes > limit * 0.9 or death.signal == signal.SIGKILL:
             return Unanswered(Verdict.OUT_OF_MEMORY, f"it needed more memory than the {limit >> 20} MiB allowed.")
