@@ -9,6 +9,7 @@ import os
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,6 +39,12 @@ DataOption = Annotated[
 ]
 RecipeOption = Annotated[Speed, typer.Option("--recipe", help="How long networks are trained.")]
 DeviceOption = Annotated[Device, typer.Option("--device", help="Where networks are trained.")]
+RequireOption = Annotated[
+    int, typer.Option("--require-isolation", min=0, max=4, help="Grade nothing below this isolation level.")
+]
+TrustOption = Annotated[
+    bool, typer.Option("--trust-submissions", help="Run hidden checks even at level 1, which is no sandbox.")
+]
 LanguageOption = Annotated[Literal["en", "zh-TW"], typer.Option("--lang", help="Language of the pages.")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.", show_default="processors")]
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -58,13 +65,15 @@ def grade(
     device: DeviceOption = "auto",
     jobs: JobsOption = PROCESSORS,
     lang: LanguageOption = "en",
+    require: RequireOption = 0,
+    trust: TrustOption = False,
 ) -> int:
     """Grade a class: a folder of submissions in, scorecards and HTML pages out."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
     solutions = _reference(reference, spec)
     handed_in = _collect(submissions)
-    plan = _plan(folder, solutions, data, recipe, device, jobs)
+    plan = replace(_plan(folder, solutions, data, recipe, device, jobs), require=require, trust=trust)
     return _grade_class(plan, spec, solutions, handed_in, output, lang)
 
 

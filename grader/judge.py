@@ -21,7 +21,7 @@ import torch
 
 from grader import __version__, assignment, data, sandbox, unjudged
 from grader.assignment import Assignment, Question
-from grader.errors import AssignmentError
+from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
 from grader.measurement import Measurements
 from grader.model import CheckResult, Environment, Isolation, QuestionResult, Scorecard, Submission, Verdict, Visibility
 from grader.plan import Plan
@@ -53,7 +53,13 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
     images = data.open_default(Path(plan.data) if plan.data else None) if plan.train and reference else None
     device, why = choose_device(plan.device)
     secrets = (Path(plan.reference),) if plan.reference else ()
-    chosen = sandbox.choose(fresh=plan.fresh, folders=secrets)
+    chosen = sandbox.choose(require=plan.require, fresh=plan.fresh, folders=secrets)
+    if reference and chosen.isolation.level < sandbox.LEAST_FOR_HIDDEN and not plan.trust:
+        raise SandboxUnavailable(
+            f"hidden checks are not run at isolation level {chosen.isolation.level} ({chosen.isolation.name}), where "
+            f"student code could read them: {chosen.isolation.reason}. Grade on Linux, or add --trust-submissions if "
+            f"you have read the submissions."
+        )
     setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device))
     level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
     say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
@@ -85,6 +91,8 @@ def _session(
             card = scorecard(setting, case)
         except Exception as e:  # noqa: BLE001  # one submission's trouble is not the others'
             card = unjudged.scorecard(spec, case.submission, f"{type(e).__name__}: {e}")
+            with contextlib.suppress(WorkerLost):
+                case.student.close()
         say("finished", scorecard=card.model_dump(mode="json"))
 
     work = Work(

@@ -13,7 +13,8 @@ Speed = Literal["quick", "full"]
 class Plan:
     """How to grade. Paths are absolute strings, so that the plan can cross to the judge; `fresh`: no zygote.
 
-    `train` False leaves out what needs training; `cache` holds what was trained before.
+    `train` False leaves out what needs training; `cache` holds what was trained before. Below isolation level
+    `require` nothing is run; below level 2, which is no sandbox, hidden checks need `trust`.
     """
 
     assignment: str
@@ -26,3 +27,5 @@ class Plan:
     scratch: str = ""
     fresh: bool = False
     train: bool = True
+    require: int = 0
+    trust: bool = False
