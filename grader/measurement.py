@@ -33,6 +33,7 @@ from grader.training import Training
 WAITING_THREADS = 16  # they only wait: one for each submission in flight
 FROM_GRAPH = "trained from its graph"
 IN_WORKER = "trained in its own process"
+MOST = 1e9  # a number that a worker claims and that is larger is no loss and no time
 T = TypeVar("T")
 
 
@@ -129,7 +130,7 @@ class Measurements:
     def start(self, student: Student) -> Future[dict[str, Measured]]:
         """Begin all trainings of a student; the measurements by question id, some day."""
         started = [self._start(student, q) for q in self._assignment.questions if q.network]
-        return self._waiting.submit(lambda: {s.question.id: self._collect(student, s) for s in started})
+        return self._waiting.submit(lambda: {s.question.id: self._collected(student, s) for s in started})
 
     # ------------------------------------------------------------------------------------------------------ starting
 
@@ -185,8 +186,9 @@ class Measurements:
         reply = student.train(name, recipe, images)
         shape = (len(part.test_labels), len(part.classes))
         logits, initial = (_scores(reply.tensors.get(key), shape, name) for key in ("logits", "initial_logits"))
-        curve = tuple(_pair(point, name) for point in reply.body.get("curve", []))
-        return Training(logits, initial, curve, float(reply.body["seconds"]), 0.0)
+        return Training(
+            logits, initial, _curve(reply.body.get("curve"), name), _seconds(reply.body.get("seconds")), 0.0
+        )
 
     def _rivals(self, student: Student, question: Question, recipe: Recipe, own: CapturedNetwork | None) -> list[Rival]:
         assert question.network is not None  # noqa: S101  # asked only of networks
@@ -210,6 +212,14 @@ class Measurements:
         return self._data.subset(recipe.train_per_class, recipe.test_per_class)
 
     # ---------------------------------------------------------------------------------------------------- collecting
+
+    def _collected(self, student: Student, started: Started) -> Measured:
+        """One question's measurement; a fault of ours in it is INTERNAL there, at no cost to the other questions."""
+        try:
+            return self._collect(student, started)
+        except Exception as e:  # noqa: BLE001  # as above
+            fault = WorkerLost(f"{type(e).__name__}: {e}")
+            return Measured(None, str(fault), (), fault, fault)
 
     def _collect(self, student: Student, started: Started) -> Measured:
         """Wait for one question's trainings and put its measurement together."""
@@ -349,9 +359,20 @@ def _scores(found: Tensor | None, shape: tuple[int, int], name: str) -> Tensor:
     return found.float()
 
 
+def _curve(claimed: object, name: str) -> tuple[tuple[float, float], ...]:
+    """The learning curve that a worker claims: only shown."""
+    points = claimed if isinstance(claimed, list) else [None]
+    return tuple(_pair(point, name) for point in points)
+
+
 def _pair(point: object, name: str) -> tuple[float, float]:
     """One point of a learning curve that a worker claims."""
     match point:
-        case [int() | float() as loss, int() | float() as accuracy]:
+        case [int() | float() as loss, int() | float() as accuracy] if abs(loss) < MOST and abs(accuracy) < MOST:
             return float(loss), min(max(float(accuracy), 0.0), 1.0)
     raise Unanswered(Verdict.FAILED, f"{name}'s training gave a learning curve that is none.")
+
+
+def _seconds(claimed: object) -> float:
+    """The time that a worker says its training took: only shown."""
+    return float(claimed) if isinstance(claimed, int | float) and 0 <= claimed < MOST else 0.0

@@ -70,25 +70,26 @@ class Station:
 
     def read(self) -> dict[str, Any]:
         """What was found of each question. Raises `Unanswered` when nothing could be read at all."""
-        self._start()
+        if self._read is None:
+            self._start()
         if self._refusal:
             raise self._refusal
         assert self._read is not None  # noqa: S101  # _start sets one of the two
         return self._read
 
-    def _start(self) -> Worker | None:
+    def _start(self) -> None:
+        """A living worker that has read the questions, or a refusal."""
         if self._refusal or (self._worker and self._worker.alive):
-            return self._worker
+            return
         limits = self.limits
         cpu_seconds = int(limits.wall_seconds * 4 + 60)
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
         self._worker = self._crew.worker(allowance)
         try:
             reply = _accepted(self._ask_worker(self._load_request(), max(limits.wall_seconds, LOAD_SECONDS_FLOOR)), "")
-            self._read = reply.body["questions"]
+            self._read = _readings(reply, self._questions)
         except Unanswered as e:
             self._refusal = e
-        return self._worker
 
     def _load_request(self) -> wire.Message:
         files = self._submission.files
@@ -102,6 +103,7 @@ class Station:
 
     def ask(self, request: wire.Message, wall_seconds: float, name: str) -> wire.Message:
         """The reply to a request about `name`. Raises `Unanswered`."""
+        self._start()
         self.read()
         return _accepted(self._ask_worker(request, wall_seconds), name)
 
@@ -270,6 +272,28 @@ def _rebuilt(name: str, captured: Captured) -> Network:
         return rebuild(captured.ir, captured.tensors)
     except Refused as e:
         raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}") from e
+
+
+def _readings(reply: wire.Message, questions: list[Question]) -> dict[str, Any]:
+    """What a worker claims to have found of each question, so far as it can be understood at all."""
+    read = reply.body.get("questions")
+    if reply.kind != "loaded" or not isinstance(read, dict) or not all(_is_reading(read.get(q.id)) for q in questions):
+        raise Unanswered(Verdict.FAILED, "What was found in the submission came back in a form that cannot be read.")
+    return read
+
+
+def _is_reading(value: object) -> bool:
+    match value:
+        case {"names": dict(names), "dropped": list(), "explanation": None | str()}:
+            return all(_is_found(found) for found in names.values())
+    return False
+
+
+def _is_found(value: object) -> bool:
+    match value:
+        case {"state": "found", "rule": str()} | {"state": "missing" | "raised"}:
+            return True
+    return False
 
 
 def _accepted(reply: wire.Message, name: str) -> wire.Message:

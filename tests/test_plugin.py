@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from grader.plugin import Case, Plugin, Work, options
 from grader.process import Zygote
 from grader.reference import Reference
 from grader.student import Student
-from tests.tiny import RIGHT, WRONG, Tiny, submission
+from tests.tiny import RIGHT, WRONG, Tiny, own_session, submission
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
 
@@ -26,18 +25,6 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
     started = Zygote(tmp_path_factory.mktemp("workers"))
     yield started
     started.close()
-
-
-@contextlib.contextmanager
-def own_session() -> Iterator[None]:
-    """A session inside the one that runs this test, as if in a process of its own."""
-    known = set(sys.modules)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-        patch.setattr(sys, "meta_path", [f for f in sys.meta_path if type(f).__name__ != "AssertionRewritingHook"])
-        yield
-    for name in [n for n in set(sys.modules) - known if n.startswith(("assignment", "reference", "test_q1"))]:
-        del sys.modules[name]
 
 
 @pytest.fixture
