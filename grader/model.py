@@ -195,8 +195,28 @@ class Layer(Value):
     flops: int
 
 
+class SeedResult(Value):
+    """Mean accuracies (0 to 1) of the network and of the reference after training from one seed."""
+
+    seed: int
+    network: float
+    reference: float
+
+
+class SeedNoise(Value):
+    """How the reference's mean accuracy (0 to 1) varies over so many training seeds: its mean and deviation."""
+
+    trainings: Annotated[int, Field(ge=2)]
+    mean: float
+    deviation: float
+
+
 class ModelResult(Value):
-    """What was measured of one network. `method` is the step of the ladder, `reason` why that one."""
+    """What was measured of one network. `method` is the step of the ladder, `reason` why that one.
+
+    `seeds` has one entry, and more where the first was near a boundary of the scoring rule: then their means are
+    scored. All else here is of the first. `noise` is None where it was not measured.
+    """
 
     question: str
     title: str
@@ -219,6 +239,8 @@ class ModelResult(Value):
     stand_in: bool
     graded: bool
     fingerprint: str = ""
+    seeds: tuple[SeedResult, ...] = ()
+    noise: SeedNoise | None = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -261,7 +283,11 @@ class Environment(Value):
 
 
 class Scorecard(Value):
-    """All that is known of one submission. `notes` tell what was unusual; `faults` are the harness's own."""
+    """All that is known of one submission. `notes` tell what was unusual.
+
+    `flags` are for the instructor alone: what a person should look at before it is believed. They are no verdict, cost
+    no points, and are neither on the student's page nor in the scorecard that is written beside it.
+    """
 
     schema_version: int = 1
     student_id: str
@@ -272,6 +298,7 @@ class Scorecard(Value):
     isolation: Isolation
     environment: Environment
     notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
     output: str = ""
     seconds: float = 0.0
 

@@ -52,7 +52,9 @@ def write(gradebook: Gradebook, out: Path, lang: str = "en") -> Path:
 def write_scorecard(scorecard: Scorecard, out: Path, title: str = "", lang: str = "en") -> Path:
     """Write one student's scorecard and page, each at once or not at all; the path of the page."""
     name = file_name(scorecard.student_id)
-    _replace(out / "scorecards" / f"{name}.json", scorecard.to_json() + "\n")
+    # It may be handed out with the page, so it holds no more than the page does of what is for the instructor alone.
+    public = scorecard.model_copy(update={"flags": ()})
+    _replace(out / "scorecards" / f"{name}.json", public.to_json() + "\n")
     page = out / "students" / f"{name}.html"
     _replace(page, student_page(scorecard, title, lang))
     return page
@@ -99,6 +101,7 @@ def class_page(gradebook: Gradebook, lang: str = "en") -> str:
         "stopped": summary.cases(scorecards, summary.STOPPED),
         "waiting": summary.waiting(gradebook),
         "noted": [s for s in scorecards if s.notes],
+        "flagged": [s for s in scorecards if s.flags],
         "verdicts": summary.verdict_counts(c for s in scorecards for c in s.checks),
         "isolations": {(s.isolation.level, s.isolation.name, s.isolation.verified) for s in scorecards},
         "stand_in": any(s.environment.stand_in for s in scorecards),
@@ -170,6 +173,7 @@ def _environment() -> jinja2.Environment:
         "tone": _tone,
         "question_points": lambda card: {q.id: q.points for q in card.questions},
         "students_of": lambda cases: len({student for case in cases for student, _ in case.students}),
+        "seeds_of": _seeds,
         "accuracies": lambda card: {m.question: m.mean_accuracy for m in card.models},
     }
     environment.filters |= {
@@ -192,6 +196,15 @@ def _series(model: ModelResult, own: str) -> list[charts.Series]:
     names = [c.name for c in model.classes]
     same = [b for b in model.baselines if [c.name for c in b.classes] == names]
     return [charts.Series(own, model.classes), *(charts.Series(b.title, b.classes) for b in same)]
+
+
+def _seeds(model: ModelResult, t: Strings) -> str:
+    """The accuracies of all seeds that were trained, of the network and of the reference."""
+    each = [
+        t("model.seeds_one", network=charts.percent(s.network), reference=charts.percent(s.reference))
+        for s in model.seeds
+    ]
+    return t("model.seeds_value", list="; ".join(each))
 
 
 def _tone(verdict: Verdict) -> str:

@@ -10,7 +10,16 @@ from dataclasses import dataclass
 from statistics import StatisticsError, correlation, fmean, median
 
 from grader.charts import Dot
-from grader.model import CheckResult, Gradebook, ModelResult, QuestionResult, Scorecard, Verdict, Visibility
+from grader.model import (
+    CheckResult,
+    Gradebook,
+    ModelResult,
+    QuestionResult,
+    Scorecard,
+    SeedNoise,
+    Verdict,
+    Visibility,
+)
 
 # The order in which outcomes deserve a person's eye.
 URGENCY = (
@@ -111,6 +120,7 @@ class Networks:
     baselines: tuple[Dot, ...]
     stand_in: bool
     graded: bool
+    noise: SeedNoise | None
 
 
 @dataclass(frozen=True)
@@ -271,7 +281,8 @@ def _networks(question: str, rows: Sequence[tuple[str, ModelResult]]) -> Network
     first = rows[0][1]
     students = [Dot(s, m.parameters, m.mean_accuracy) for s, m in rows if m.mean_accuracy is not None]
     stand_in, graded = any(m.stand_in for _, m in rows), all(m.graded for _, m in rows)
-    return Networks(question, first.title, tuple(students), tuple(_shared_baselines(rows)), stand_in, graded)
+    noise = next((m.noise for _, m in rows if m.noise), None)
+    return Networks(question, first.title, tuple(students), tuple(_shared_baselines(rows)), stand_in, graded, noise)
 
 
 def _shared_baselines(rows: Sequence[tuple[str, ModelResult]]) -> Iterable[Dot]:

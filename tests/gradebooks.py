@@ -21,6 +21,8 @@ from grader.model import (
     ModelResult,
     QuestionResult,
     Scorecard,
+    SeedNoise,
+    SeedResult,
     Verdict,
     Visibility,
 )
@@ -32,6 +34,7 @@ RUBRIC = (
     "5 points: says that padding adds rows and columns and that dilation widens the window.\n"
     "3 points: names only one.\nSECRET-RUBRIC-LINE: 0 points for repeating the formula without a word about it."
 )
+FLAG = "LeNet: conv2d 5x5, 3 -> 6 does not start as PyTorch's layers do, from weights with a deviation of 0.067."
 RUBRICS = {"q1_conv2d": RUBRIC, "q3_maxpool": RUBRIC.replace("padding", "the rectangular window")}
 QUESTIONS = {
     "q1_conv2d": ("Q1 Convolution", ["stride 2", "stride and padding", "dilation", "other shapes"], 5.0),
@@ -136,6 +139,7 @@ def scorecard(
         isolation=Isolation(level=4, name="namespaces, Landlock and seccomp", verified=True, reason="all probes held"),
         environment=environment(stand_in=stand_in),
         notes=("The class `Net` was taken for LeNet: it is the only one that fits.",) if index % 9 == 4 else (),
+        flags=(FLAG,) if index % 9 == 5 and models else (),
         output="Epoch 1: 100%|#####| 157/157\nloss 1.934\n" * 3 if index % 3 else "",
         seconds=41.5 + index,
     )
@@ -262,6 +266,8 @@ def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
     week8 = [p - 0.03 for p in PRINTED_WEEK8]
     baselines = [baseline("week8", "week 8 network", own, week8, PRINTED_WEEK8)]
     name = "drawn stand-in" if stand_in else "CIFAR-10"
+    mean = sum(own) / len(own)
+    seeds = tuple(SeedResult(seed=s, network=mean, reference=0.606) for s in range(3 if 0.56 < mean < 0.59 else 1))
     return model(
         "q6_lenet",
         "LeNet",
@@ -269,6 +275,8 @@ def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
         baselines,
         stand_in=stand_in,
         data_name=name,
+        seeds=seeds,
+        noise=SeedNoise(trainings=3, mean=0.606, deviation=0.0045),
         parameters=rng.choice((62_006, 62_006, 61_706, 83_126)),
     )
 

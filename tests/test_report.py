@@ -21,7 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader import content, report
-from grader.model import Gradebook, Scorecard, Verdict
+from grader.model import Gradebook, Scorecard, SeedNoise, SeedResult, Verdict
 from grader.text import HIDDEN
 from tests import gradebooks
 
@@ -230,7 +230,37 @@ def test_what_the_code_printed_is_folded_away() -> None:
 def test_the_class_page_answers_who_needs_a_person_first() -> None:
     page = Page(report.class_page(gradebooks.gradebook(30)))
     assert page.ids("h2") == ["attention", "summary", "checks", "compared", "table"]
-    assert page.ids("h3")[:4] == ["internal", "unmarked", "stopped", "noted"]
+    assert page.ids("h3")[:4] == ["internal", "unmarked", "stopped", "flagged"]
+
+
+def test_flags_are_for_the_instructor_alone(tmp_path: Path) -> None:
+    flag = "LeNet knows the test images better than their mirror images."
+    card = gradebooks.scorecard("ada").model_copy(update={"flags": (flag,)})
+    index = Page(report.write(gradebooks.book([card]), tmp_path).read_text(encoding="utf-8"))
+    assert "flagged" in index.ids("h3")
+    assert f"ada {flag}" in index.text
+    others = [p for p in tmp_path.rglob("*") if p.is_file() and p.name != "index.html"]
+    assert len(others) == 3
+    assert not [p for p in others if "mirror images" in p.read_text(encoding="utf-8")]
+
+
+def test_more_seeds_are_shown_where_they_were_needed() -> None:
+    seeds = tuple(SeedResult(seed=s, network=0.57 + s / 100, reference=0.6) for s in range(3))
+    network = gradebooks.model("q6_lenet", "LeNet", [0.57] * 10, seeds=seeds)
+    card = gradebooks.scorecard().model_copy(update={"models": (network,)})
+    assert "57.0 % (reference 60.0 %); 58.0 % (reference 60.0 %); 59.0 %" in student(card).text
+    once = network.model_copy(update={"seeds": seeds[:1]})
+    assert "(reference" not in student(card.model_copy(update={"models": (once,)})).text
+
+
+def test_the_class_page_says_how_much_a_seed_changes() -> None:
+    noise = SeedNoise(trainings=3, mean=0.606, deviation=0.0045)
+    network = gradebooks.model("q6_lenet", "LeNet", [0.57] * 10, noise=noise)
+    book = gradebooks.book([gradebooks.scorecard().model_copy(update={"models": (network,)})])
+    assert (
+        "from 3 seeds gave 60.6 % on average, with a standard deviation of 0.45 points"
+        in Page(report.class_page(book)).text
+    )
 
 
 def test_explanations_stand_beside_the_rubric() -> None:
