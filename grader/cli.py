@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from grader import __version__, assignment, batch, console, content, intake, report, rubric
+from grader import __version__, assignment, batch, console, content, doctor, intake, report, rubric
 from grader.assignment import Assignment
 from grader.errors import GraderError, UsageError
 from grader.model import Gradebook, Scorecard, Submission
@@ -29,7 +29,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Prepare the images that netwo
 app.add_typer(data_app, name="data")
 
 out = Console(highlight=False, markup=False)
-err = Console(stderr=True, highlight=False, markup=False)
+err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
 AssignmentOption = Annotated[
     str | None, typer.Option("-a", "--assignment", help="Name of an assignment that ships, or its folder.")
@@ -95,9 +95,9 @@ def check(
     cards = _run(plan, spec, mine, None)
     out.print(console.student_summary(cards[0]))
     for note in cards[0].notes:
-        out.print(note, style="dim")
+        out.print(note, style="dim", soft_wrap=True)
     if html:
-        out.print(f"Page: {report.write_scorecard(cards[0], html, title=spec.title, lang=lang)}")
+        out.print(f"Page: {report.write_scorecard(cards[0], html, title=spec.title, lang=lang)}", soft_wrap=True)
     passed = all(c.verdict == "PASSED" for c in cards[0].checks)
     return SOME_INTERNAL if _internal(cards) else OK if passed else EXPLAINED
 
@@ -116,6 +116,20 @@ def demo(
     return _grade_class(plan, spec, solutions, handed_in, output)
 
 
+@app.command("doctor")
+def doctor_command(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    data: DataOption = None,
+) -> int:
+    """Say how safe grading is on this machine: every wall, tried; and torch, device, data and disk."""
+    examined = doctor.examine(data)
+    if as_json:
+        typer.echo(examined.to_json())
+    else:
+        out.print(doctor.table(examined))
+    return EXPLAINED if examined.status is doctor.Status.FAIL else OK
+
+
 @data_app.command("prepare")
 def data_prepare(
     source: Annotated[
@@ -130,7 +144,7 @@ def data_prepare(
     from grader import data  # torch comes with it
 
     made = data.prepare(source, output, train_per_class, test_per_class, salt)
-    out.print(f"{output}: {data.describe(made)}")
+    out.print(f"{output}: {data.describe(made)}", soft_wrap=True)
     return OK
 
 
@@ -141,7 +155,7 @@ def data_info(
     """Say what a prepared file holds."""
     from grader import data  # torch comes with it
 
-    out.print(data.describe(data.open_default(file)))
+    out.print(data.describe(data.open_default(file)), soft_wrap=True)
     return OK
 
 
@@ -195,7 +209,7 @@ def _grade_class(
     gradebook = Gradebook(assignment=spec.id, title=spec.title, scorecards=tuple(cards), rubrics=rubrics)
     page = report.write(gradebook, output, lang)
     out.print(console.class_summary(cards))
-    out.print(f"Class page: {page}")
+    out.print(f"Class page: {page}", soft_wrap=True)
     return SOME_INTERNAL if gradebook.internal else OK
 
 

@@ -48,11 +48,11 @@ class Display:
         """Show an event."""
         student = plain(event.student_id)
         if event.kind in ("ready", "note"):
-            self._console.print(Text(event.text, style="dim"))
+            self._console.print(Text(event.text, style="dim"), soft_wrap=True)
         elif event.kind == "finished":
             self._running.pop(student, None)
             self._progress.advance(self._task)
-            self._console.print(Text(f"{student}: {event.text}"))
+            self._console.print(Text(f"{student}: {event.text}"), soft_wrap=True)
         elif event.kind in ("began", "checked"):
             self._running[student] = plain(event.text)
         now = [f"{name} {what}".strip() for name, what in list(self._running.items())[-RUNNING_SHOWN:]]
