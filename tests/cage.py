@@ -49,10 +49,10 @@ def python(uid: int) -> str:
     raise FileNotFoundError(f"no Python >= 3.11 that user {uid} can run")
 
 
-def start(folder: Path, arguments: list[str], uid: int, stdin: bytes = b"") -> str:
-    """What `python -m ARGUMENTS` prints, as a user."""
+def start(folder: Path, arguments: list[str], uid: int, stdin: bytes = b"", prefix: tuple[str, ...] = ()) -> str:
+    """What `python -m ARGUMENTS` prints, as a user; `prefix` stands before the command."""
     as_user: dict[str, Any] = {} if uid == os.geteuid() else {"user": uid, "group": uid, "extra_groups": []}
-    command = [python(uid or NOBODY), "-P", "-s", "-B", "-m", *arguments]
+    command = [*prefix, python(uid or NOBODY), "-P", "-s", "-B", "-m", *arguments]
     environment = {"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
         command, input=stdin, env=environment, cwd="/", capture_output=True, timeout=60, check=False, **as_user
