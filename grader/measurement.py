@@ -152,7 +152,8 @@ class Measurements:
         except (Unanswered, WorkerLost) as e:
             own = losses = e
         solution = self._submit(self._solution(question), recipe)
-        baselines = tuple(self._rivals(student, question, recipe, network))
+        compared = not isinstance(own, Exception)
+        baselines = tuple(self._rivals(student, question, recipe, network)) if compared else ()
         return Started(question, name, recipe_name, recipe, method, reason, own, losses, baselines, solution)
 
     def _captured(self, student: Student, name: str) -> CapturedNetwork:
