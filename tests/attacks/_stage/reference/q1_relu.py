@@ -1,0 +1,3 @@
+# $CANARY
+def relu(x):
+    return x.clamp(min=0)

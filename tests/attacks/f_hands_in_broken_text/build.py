@@ -1,0 +1,3 @@
+def build(folder, places):
+    (folder / "submission.py").write_bytes(b"relu = \xff\xfe\xed\xa0\x80")
+    return folder

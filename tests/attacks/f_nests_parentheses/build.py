@@ -1,0 +1,3 @@
+def build(folder, places):
+    (folder / "submission.py").write_bytes(b"relu = " + b"(" * 100000 + b")" * 100000)
+    return folder

@@ -1,0 +1,3 @@
+def build(folder, places):
+    (folder / "submission.py").write_bytes(b"relu = " + b"9" * 1000000)
+    return folder

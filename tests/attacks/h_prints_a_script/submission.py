@@ -1,0 +1,6 @@
+import torch
+
+
+def relu(x):
+    print('<script>alert(1)</script>')
+    return torch.relu(x)
