@@ -88,6 +88,8 @@ def check(
     """Check your own work: the public checks only, and no answer is needed."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
+    if html:
+        _make(html)
     mine = intake.collect(file)
     if len(mine) != 1:
         raise UsageError(f"{file} holds {len(mine)} submissions; give your own file or folder, or use `grader grade`.")
@@ -163,8 +165,16 @@ def _collect(path: Path) -> list[Submission]:
     """The submissions; says which files are nobody's."""
     taken = intake.take(path)
     for skipped in taken.skipped:
-        err.print(f"grader: {skipped}")
+        _complain(skipped)
     return list(taken.submissions)
+
+
+def _make(output: Path) -> None:
+    """Make the folder for the results, before hours of work go into them."""
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UsageError(f"{output} cannot be a folder for the results ({e.strerror}): give another with -o.") from e
 
 
 def _plan(folder: Path, solutions: Path, data: Path | None, recipe: Speed, device: Device, jobs: int) -> Plan:
@@ -204,6 +214,7 @@ def _samples() -> Path:
 def _grade_class(
     plan: Plan, spec: Assignment, solutions: Path, handed_in: list[Submission], output: Path, lang: str = "en"
 ) -> int:
+    _make(output)
     rubrics = {question: r.text for question, r in rubric.load(solutions).items()}
     cards = _run(plan, spec, handed_in, output, lang)
     gradebook = Gradebook(assignment=spec.id, title=spec.title, scorecards=tuple(cards), rubrics=rubrics)
@@ -254,24 +265,30 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except GraderError as e:
-        err.print(f"grader: {e}")
+        _complain(str(e))
         code = EXPLAINED
     except KeyboardInterrupt:
-        err.print("grader: interrupted; what was graded is kept")
         code = INTERRUPTED
     except Exception as e:  # noqa: BLE001  # the last handler: everything else has its own
         code = _usage_or_unexpected(e)
+    if code == INTERRUPTED:  # typer makes an exit code of most interrupts itself
+        _complain("interrupted; what was graded is kept")
     sys.exit(code)
+
+
+def _complain(text: str) -> None:
+    """One line on stderr, however long: it can be copied."""
+    err.print(f"grader: {text}", soft_wrap=True)
 
 
 def _usage_or_unexpected(error: Exception) -> int:
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # typer's own usage errors
-        err.print(f"grader: {error.format_message()} Try `grader --help`.")
+        _complain(f"{error.format_message()} Try `grader --help`.")
         return EXPLAINED
     with tempfile.NamedTemporaryFile("w", prefix="grader-", suffix=".log", delete=False) as log:
         log.write(f"torchgrader {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n")
         traceback.print_exception(error, file=log)
-    err.print(f"grader: unexpected {type(error).__name__}: {error}\nPlease report it with the file {log.name}")
+    _complain(f"unexpected {type(error).__name__}: {error}\nPlease report it with the file {log.name}")
     return UNEXPECTED
 
 
