@@ -10,6 +10,7 @@ at its first call of conv2d or linear.
 
 from __future__ import annotations
 
+import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ def _layer(name: str, value: object) -> nn.Module | Callable[..., object]:
     if not callable(value):
         raise NotAnAnswer(f"{name} is {_a(value)}; wanted a layer (nn.Module), a class, or a function.")
     if _required(value) == []:
-        made = value() if not _accepts_input(value) else value
+        made = value() if _is_factory(value) else value
         if isinstance(made, nn.Module):
             return made
         if made is not value:
@@ -100,7 +101,10 @@ def _run_function(name: str, function: Callable[..., object], inputs: list[Tenso
         parameters = (required or [])[len(inputs) :] or ["weight", "bias"]
         return Run(_tensor(name, function(*inputs, *_arguments(parameters, weights))), weights)
     with Recorder(weights or {}) as recorder:
-        output = _tensor(name, function(*inputs))
+        returned = function(*inputs)
+    if isinstance(returned, nn.Module) and required == [] and isinstance(made := function(), nn.Module):
+        return _run_module(name, made, inputs, weights)
+    output = _tensor(name, returned)
     if weights and not recorder.calls:
         raise NotAnAnswer(
             f"{name} is a function that does not call conv2d or linear, so it cannot be given weights. "
@@ -242,14 +246,16 @@ def _required(value: Callable[..., object]) -> list[str] | None:
     return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in kinds]
 
 
-def _accepts_input(value: Callable[..., object]) -> bool:
-    """Whether something without required parameters can still take an input (`def f(*args)`, `def f(x=None)`)."""
-    return bool(_parameters(value))
+def _is_factory(value: Callable[..., object]) -> bool:
+    """Whether something without required parameters takes no input: `def f()`, or partial(nn.Conv2d, 16, 33, 3).
+
+    One with defaults may take an input (`def f(*args)`, `def f(x=None)`) or not (`def f(kernel=3)`): see _run_function.
+    """
+    return not _parameters(value) or (isinstance(value, functools.partial) and isinstance(value.func, type))
 
 
 def _a(value: object) -> str:
-    text = "None" if value is None else f"of type {type(value).__name__}"
-    return f"still {text}" if value is None or value is ... else text
+    return str(value) if value is None or value is ... else f"an object of type {type(value).__name__}"
 
 
 def _listed(state: Weights) -> str:
