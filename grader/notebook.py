@@ -37,11 +37,15 @@ __all__ = ["Block", "Book", "Candidate", "Definition", "Finder", "Found", "Piece
 
 @dataclass(frozen=True)
 class Block:
-    """One statement, compiled. Blocks are run in order, each in the namespace `space`, one namespace per file."""
+    """One statement, compiled. Blocks are run in order, each in the namespace `space`, one namespace per file.
+
+    `imports`: the names that it binds, if it is an import.
+    """
 
     code: CodeType = field(repr=False)
     space: str
     place: Place
+    imports: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -213,7 +217,7 @@ def _compile(unit: Unit, flow: Flow) -> Block:
         warnings.simplefilter("ignore")  # "is" with a literal, invalid escapes: the student's own affair
         tree = ast.Module([unit.node], [])
         code = compile(tree, place.label, "exec", flags=flow.flags, dont_inherit=True)
-    return Block(code, flow.file, place)
+    return Block(code, flow.file, place, tuple(unit.binds) if unit.is_import else ())
 
 
 def _show_lines(read: Source) -> None:

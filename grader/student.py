@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from grader import wire
+from grader import advice, wire
 from grader.assignment import Answer, Assignment, Limits, Question
 from grader.graph.rebuild import Network, Refused, rebuild
 from grader.model import Submission, Verdict
@@ -86,7 +86,8 @@ class Station:
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
         self._worker = self._crew.worker(allowance)
         try:
-            reply = _accepted(self._ask_worker(self._load_request(), max(limits.wall_seconds, LOAD_SECONDS_FLOOR)), "")
+            found = self._ask_worker(self._load_request(), max(limits.wall_seconds, LOAD_SECONDS_FLOOR))
+            reply = _accepted(found, "", self._assignment.allowed_packages)
             self._read = _readings(reply, self._questions)
         except Unanswered as e:
             self._refusal = e
@@ -97,6 +98,7 @@ class Station:
             "questions": [_asked(q, self._assignment) for q in self._questions],
             "files": [f.name for f in files],
             "seed": self._assignment.seeds.public,
+            "packages": list(self._assignment.allowed_packages),
         }
         tensors = {str(i): _as_tensor(f.data) for i, f in enumerate(files)}
         return wire.Message("load", body, tensors)
@@ -105,7 +107,7 @@ class Station:
         """The reply to a request about `name`. Raises `Unanswered`."""
         self._start()
         self.read()
-        return _accepted(self._ask_worker(request, wall_seconds), name)
+        return _accepted(self._ask_worker(request, wall_seconds), name, self._assignment.allowed_packages)
 
     def _ask_worker(self, request: wire.Message, wall_seconds: float) -> wire.Message:
         assert self._worker is not None  # noqa: S101  # started by the caller
@@ -232,7 +234,7 @@ class Student:
         if state["state"] == "missing":
             raise Unanswered(Verdict.MISSING, _sentence(str(state.get("message", ""))) or f"{name} is not there.")
         if state["state"] == "raised":
-            raise _raised(name, state, "while it was being defined")
+            raise _raised(name, state, "while it was being defined", self._assignment.allowed_packages)
 
     def _station_of(self, question: Question) -> Station:
         """The question's station; when the shared one died while reading, the question gets its own."""
@@ -296,22 +298,25 @@ def _is_found(value: object) -> bool:
     return False
 
 
-def _accepted(reply: wire.Message, name: str) -> wire.Message:
+def _accepted(reply: wire.Message, name: str, allowed: tuple[str, ...]) -> wire.Message:
     """The reply, unless it says that there is no answer."""
     if reply.kind == "refused":
         raise Unanswered(Verdict.FAILED, _sentence(str(reply.body.get("message", ""))))
     if reply.kind == "raised":
-        raise _raised(name or "the submission", reply.body, "")
+        raise _raised(name or "the submission", reply.body, "", allowed)
     return reply
 
 
-def _raised(name: str, body: dict[str, Any], when: str) -> Unanswered:
-    kind, text, where = (str(body.get(k, "")) for k in ("type", "message", "where"))
-    detail = str(body.get("detail", ""))
+def _raised(name: str, body: dict[str, Any], when: str, allowed: tuple[str, ...]) -> Unanswered:
+    kind, text, where, package, detail = (
+        str(body.get(k, "")) for k in ("type", "message", "where", "package", "detail")
+    )
     if kind == "MemoryError" or any(words in text for words in OUT_OF_MEMORY_WORDS):
         return Unanswered(Verdict.OUT_OF_MEMORY, f"{name} needed more memory than is allowed ({text or kind}).", detail)
     parts = [f"{name} raised {kind}", when, f"at {where}" if where else ""]
-    return Unanswered(Verdict.RAISED, f"{' '.join(p for p in parts if p)}: {text or 'no message'}", detail)
+    what = f"{' '.join(p for p in parts if p)}: {text or 'no message'}"
+    do = advice.on_missing(package, allowed) if package else advice.on(kind, text)
+    return Unanswered(Verdict.RAISED, f"{what.rstrip('.')}. {do}" if do else what, detail)
 
 
 def _sentence(text: str) -> str:

@@ -5,7 +5,7 @@ Nothing here knows an answer, a label of the test set or a hidden check, and not
 compares numbers. Whatever student code raises, exits with or returns becomes a reply.
 
     request   body and tensors                                              replies
-    load      questions, seed; the files as bytes                           loaded
+    load      questions, seed, packages; the files as bytes                 loaded
     run       name, weights?; inputs "0", "1", ..., weights "w.weight"      output
     capture   name, network, seed, batch                                    captured, uncapturable
     train     name, network, seed, recipe; images, labels, test_images      trained
@@ -27,7 +27,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grader import answers, notebook, training, wire
+from grader import answers, notebook, shims, training, wire
 from grader.graph import capture
 from grader.recipe import Recipe
 
@@ -46,6 +46,7 @@ def warm() -> None:
 
 def serve(receive: wire.Receive, send: Callable[[bytes], object], ready: dict[str, Any] | None = None) -> None:
     """Say "ready" (with what stands around this worker), then answer requests until the judge closes the channel."""
+    shims.install()
     desk = Desk()
     printed = _line_buffered()
     send(wire.pack(wire.Message("ready", ready or {})))
@@ -97,6 +98,7 @@ class Desk:
         except notebook.ProblemError as e:
             return wire.Message("refused", {"message": str(e)})
         sys.meta_path.insert(0, book.modules)
+        shims.StandIns(request.body["packages"]).install()
         read = {question["id"]: self._read(book, question) for question in request.body["questions"]}
         return wire.Message("loaded", {"questions": read, "problems": list(book.problems), "notes": list(book.notes)})
 
@@ -167,6 +169,7 @@ class Desk:
             captured = capture.capture(model, tuple(network["input_shape"]), request.body["batch"])
         except capture.NotCapturable as e:
             return wire.Message("uncapturable", {"reason": str(e), "note": note})
+        note = "; ".join(part for part in (note, *shims.said()) if part)
         return wire.Message("captured", {"ir": captured.ir, "note": note}, captured.tensors)
 
     def _train(self, request: wire.Message) -> wire.Message:
@@ -201,8 +204,18 @@ class Shelf:
         for block in piece.blocks:
             try:
                 exec(block.code, self._spaces[block.space].__dict__)  # noqa: S102  # this process exists to run it
+            except ImportError as e:
+                self._do_without(block, e)
             except BaseException as e:  # noqa: BLE001  # as in Desk.answer
                 self.raised = self.raised or described(e)
+
+    def _do_without(self, block: notebook.Block, error: ImportError) -> None:
+        """Go on after an import that failed: what uses its names fails, and the rest does not."""
+        space = self._spaces[block.space].__dict__
+        for name in block.imports:
+            space.setdefault(name, shims.Missing(error))
+        if not block.imports:
+            self.raised = self.raised or described(error)
 
     def has(self, name: str) -> bool:
         """Whether the name is bound."""
@@ -260,7 +273,9 @@ def described(error: BaseException) -> dict[str, str]:
     lines = traceback.format_list(frames) if frames else []
     detail = "".join([*lines, f"{kind}: {text}"])
     where = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
-    return {"type": kind, "message": text[:DETAIL_CHARACTERS], "where": where, "detail": detail[-DETAIL_CHARACTERS:]}
+    package = str(error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    shown = {"message": text[:DETAIL_CHARACTERS], "detail": detail[-DETAIL_CHARACTERS:]}
+    return {"type": kind, "where": where, "package": package, **shown}
 
 
 def _is_students(filename: str) -> bool:

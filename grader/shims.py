@@ -1,0 +1,232 @@
+"""What ordinary student code asks of its surroundings and a worker does not have. Standard library and torch only.
+
+There is no GPU, no network, nobody to answer a question, and not every package that draws or logs. Code that asks for
+them means no harm: `.cuda()` leaves tensors where they are, packages for plots and progress are inert, pretrained
+weights stay random, and the rest raises a sentence that says what to do. Nothing here is a wall: the sandbox is.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import importlib.util
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+ACCELERATORS = ("cuda", "mps", "xpu")
+FACTORIES = (
+    "empty zeros ones full rand randn randint randperm arange linspace eye tensor as_tensor "
+    "empty_like zeros_like ones_like full_like rand_like randn_like"
+).split()
+STAND_INS = frozenset(
+    "matplotlib mpl_toolkits pylab seaborn plotly bokeh tqdm progressbar tensorboard tensorboardX torchsummary "
+    "torchinfo torchviz hiddenlayer torchview netron visdom wandb IPython ipywidgets google prettytable tabulate "
+    "termcolor colorama thop ptflops fvcore pytz".split()
+)
+"""Packages around an answer: for drawing, progress, logging and tables. No layer or network is built of them."""
+
+_said: list[str] = []
+
+
+def install() -> None:
+    """Change torch and the built-in functions of this process; it is a worker and lives for one submission."""
+    _keep_on_cpu()
+    _answer_downloads()
+    builtins.input = _no_input
+
+
+def said() -> tuple[str, ...]:
+    """What was replaced so far and the student should know of; a sentence each, without its end."""
+    return tuple(dict.fromkeys(_said))
+
+
+# --------------------------------------------------------------------------------------------------------------- GPU
+
+
+def _keep_on_cpu() -> None:
+    """`.cuda()`, `.to("cuda")` and `device="cuda"` leave a tensor on the CPU; modules move by their tensors."""
+    move: Callable[..., Tensor] = Tensor.to
+
+    @functools.wraps(move)
+    def to(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if args and isinstance(args[0], int) and not isinstance(args[0], bool):
+            args = ("cpu", *args[1:])  # `.to(0)` is the first GPU
+        return move(self, *map(_on_cpu, args), **{k: _on_cpu(v) for k, v in kwargs.items()})
+
+    Tensor.to = to  # type: ignore[method-assign, assignment]  # for the student's code
+    Tensor.cuda = lambda self, *args, **kwargs: self  # type: ignore[method-assign]  # noqa: ARG005  # likewise
+    for name in FACTORIES:
+        setattr(torch, name, _made_on_cpu(getattr(torch, name)))
+
+
+def _on_cpu(value: object) -> object:
+    """The CPU for a device that is not here; anything else as it is."""
+    is_device = isinstance(value, torch.device) or (isinstance(value, str) and value != "")
+    return torch.device("cpu") if is_device and str(value).partition(":")[0] in ACCELERATORS else value
+
+
+def _made_on_cpu(factory: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(factory)
+    def make(*args: Any, **kwargs: Any) -> Any:
+        if "device" in kwargs:
+            kwargs["device"] = _on_cpu(kwargs["device"])
+        return factory(*args, **kwargs)
+
+    return make
+
+
+# --------------------------------------------------------------------------------------------------------- downloads
+
+
+class NoWeights(dict[str, Any]):
+    """Pretrained weights that were not downloaded: a network that loads them keeps the ones it has."""
+
+    def pop(self, key: str, default: Any = None) -> Any:  # noqa: ARG002  # dict's own signature
+        """Nothing is there to take out."""
+        return default
+
+    def __delitem__(self, key: str) -> None:
+        pass
+
+
+def _answer_downloads() -> None:
+    """Weights from the network are `NoWeights`, other downloads and files that are not here raise a sentence."""
+    fetch, load_state, load_file = torch.hub.load_state_dict_from_url, nn.Module.load_state_dict, torch.load
+
+    def weights(*args: Any, **kwargs: Any) -> NoWeights:  # noqa: ARG001  # takes what torch.hub's takes
+        _said.append("pretrained weights were asked for; there is no network here, so it keeps its random ones")
+        return NoWeights()
+
+    @functools.wraps(load_state)
+    def load_state_dict(self: nn.Module, state_dict: Any, *args: Any, **kwargs: Any) -> Any:
+        keeps = isinstance(state_dict, NoWeights)
+        return load_state(self, self.state_dict() if keeps else state_dict, *args, **kwargs)
+
+    @functools.wraps(load_file)
+    def load(f: Any, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return load_file(f, *args, **kwargs)
+        except FileNotFoundError as e:
+            raise FileNotFoundError(
+                f"torch.load: there is no {str(f)[:100]} here, and no trained weights are needed. Leave the line out."
+            ) from e
+
+    for module in list(sys.modules.values()):
+        for name in ("load_state_dict_from_url", "load_url"):
+            if getattr(module, "__dict__", {}).get(name) is fetch:
+                setattr(module, name, weights)
+    nn.Module.load_state_dict = load_state_dict  # type: ignore[method-assign]  # for the student's code
+    torch.load = load
+    torch.hub.load = torch.hub.download_url_to_file = _no_download
+
+
+def _no_download(*args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG001  # takes what torch.hub's functions take
+    raise RuntimeError("there is no network here, so torch.hub cannot download anything: write the network yourself.")
+
+
+def _no_input(prompt: object = "") -> NoReturn:
+    raise RuntimeError(f"input({str(prompt)[:60]!r}) waits for an answer, and nobody is here: write the value instead.")
+
+
+# ------------------------------------------------------------------------------------------------- packages that lack
+
+
+class Inert:
+    """Stands for anything of a package that is not here: may be called, read, indexed and entered, and does nothing."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG002  # takes everything
+        """A first argument to call or run through comes back (a decorator, `for x in tqdm(loader)`), else this."""
+        passes = bool(args) and not isinstance(args[0], str) and (callable(args[0]) or hasattr(args[0], "__iter__"))
+        return args[0] if passes else self
+
+    def __getattr__(self, name: str) -> Inert:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __getitem__(self, key: object) -> Inert:
+        return self
+
+    def __setitem__(self, key: object, value: object) -> None:
+        pass
+
+    def __iter__(self) -> Iterator[Inert]:
+        return iter(())
+
+    def __enter__(self) -> Inert:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> tuple[type, ...]:
+        return ()
+
+
+class StandInModule(ModuleType):
+    """A module whose every attribute is inert."""
+
+    __path__: list[str] = []  # noqa: RUF012  # what makes a module a package
+    __version__ = "0"
+    __all__: list[str] = []  # noqa: RUF012  # `from pylab import *` gives nothing
+
+    def __getattr__(self, name: str) -> Inert:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return Inert()
+
+
+class StandIns(MetaPathFinder, Loader):
+    """The last finder on `sys.meta_path`: gives inert modules for packages that are not installed."""
+
+    def __init__(self, packages: Iterable[str]) -> None:
+        self._packages = frozenset(packages) | STAND_INS
+
+    def install(self) -> None:
+        """From now on imports of these packages succeed."""
+        sys.meta_path.append(self)
+        if importlib.util.find_spec("tensorboard") is None or _is_stand_in("tensorboard"):
+            # torch's own module would look at the version of what it imports
+            sys.modules["torch.utils.tensorboard"] = StandInModule("torch.utils.tensorboard")
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
+        """The import system's question, asked when nobody else has the module."""
+        return ModuleSpec(fullname, self) if fullname.partition(".")[0] in self._packages else None
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """An inert module."""
+        return StandInModule(spec.name)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Nothing is run."""
+
+
+def _is_stand_in(name: str) -> bool:
+    spec = importlib.util.find_spec(name)
+    return spec is not None and isinstance(spec.loader, StandIns)
+
+
+class Missing:
+    """Stands for a name that an import should have bound. Any use of it raises the import's own error."""
+
+    def __init__(self, error: ImportError) -> None:
+        self.__dict__["error"] = error
+
+    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002  # takes everything
+        """The import's own error."""
+        raise self.__dict__["error"]
+
+    def __getattr__(self, name: str) -> NoReturn:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise self.__dict__["error"]
+
+    def __mro_entries__(self, bases: tuple[object, ...]) -> NoReturn:
+        raise self.__dict__["error"]

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from grader import advice
+
+
+class Unfinished(nn.Module):
+    pass
+
+
+class Forgetful(nn.Module):
+    def __init__(self) -> None:
+        self.conv = nn.Conv2d(1, 1, 1)
+
+
+class Mistyped(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv_1(x)
+
+
+X = torch.zeros(2, 3, 8, 8)
+MISTAKES = {  # what torch really raises, with a word of the advice
+    "any number of images": lambda: X.view(64, 192),
+    "print x.shape": lambda: nn.Linear(10, 2)(X.flatten(1)),
+    "first layer's are those of the images": lambda: nn.Conv2d(1, 6, 5)(X),
+    "super().__init__()": Forgetful,
+    "def forward(self, x)": lambda: Unfinished()(X),
+    "typo": lambda: Mistyped()(X),
+    "larger than what is left": lambda: nn.Conv2d(3, 6, 9)(X),
+    "Two tensors do not fit": lambda: X + torch.zeros(3),
+    "exit() ends the program": lambda: exit(1),
+    "defaults": lambda: Forgetful.__init__(),
+    "No data file is needed": lambda: Path("nowhere/data.csv").read_text(),
+    "missing import": lambda: undefined_name,  # noqa: F821
+}
+
+
+@pytest.mark.parametrize("phrase", MISTAKES)
+def test_a_common_mistake_gets_the_advice_that_ends_it(phrase: str) -> None:
+    with pytest.raises(BaseException) as caught:  # noqa: PT011  # SystemExit among them
+        MISTAKES[phrase]()
+    assert phrase in advice.on(type(caught.value).__name__, str(caught.value))
+
+
+def test_an_unknown_mistake_gets_none() -> None:
+    assert advice.on("ValueError", "something of the student's own") == ""
+
+
+def test_a_missing_package_is_named_beside_those_that_may_be_used() -> None:
+    found = advice.on_missing("timm.models", ("torch", "torchvision"))
+    assert found.startswith("timm is neither available here")
+    assert "torch or torchvision" in found
+    assert "timm.py" in found
