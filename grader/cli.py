@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import tomllib
 import traceback
 from dataclasses import replace
 from pathlib import Path
@@ -113,7 +114,7 @@ def demo(
     folder = content.folder("assignments") / "cnn-cifar10"
     spec = assignment.load(folder)
     solutions = _reference(None, spec)
-    handed_in = _collect(_samples())
+    handed_in = _samples()
     plan = _plan(folder, solutions, None, "quick", "auto", jobs)
     return _grade_class(plan, spec, solutions, handed_in, output)
 
@@ -204,11 +205,14 @@ def _cache() -> Path:
     return Path(base) / "torchgrader"
 
 
-def _samples() -> Path:
-    folder = content.PACKAGE.parent / "tests" / "demo"
-    if not folder.is_dir():
+def _samples() -> list[Submission]:
+    """The demo's class: sample submissions of the repository under students' names."""
+    tests = content.PACKAGE.parent / "tests"
+    listed = tests / "demo.toml"
+    if not listed.is_file():
         raise UsageError("the sample submissions are in the repository, not in the installed package: run `make demo`.")
-    return folder
+    names = tomllib.loads(listed.read_text(encoding="utf-8"))["class"]
+    return [replace(intake.collect(tests / "submissions" / case)[0], student_id=who) for who, case in names.items()]
 
 
 def _grade_class(
