@@ -227,7 +227,9 @@ class Measurements:
         losses = _losses(started.losses, started.name)
         try:
             training = _or_raise(started.own if isinstance(started.own, Exception) else started.own.result())
-        except (Unanswered, WorkerLost) as e:
+        except Unanswered as e:
+            return Measured(None, "", (), e, losses)  # every check of the question says it
+        except WorkerLost as e:
             return Measured(None, str(e), (), e, losses)
         labels = self._part(started.recipe).test_labels
         trained = Trained(self._accuracy(training, labels), self._solved(started, labels), started.recipe)
@@ -262,7 +264,7 @@ class Measurements:
             confusion=statistics.confusion(predictions, truth, len(names)),
             layers=network.layers if network else (),
             method=started.method,
-            reason=started.reason,
+            reason=_reason(started),
             recipe=started.recipe_name,
             seed=self._assignment.seeds.training,
             train_images=len(part.train_labels),
@@ -295,18 +297,19 @@ class Measurements:
         if started.method != FROM_GRAPH:
             return (f"{started.name} was trained in its own process: {started.reason}",)
         note = student.captured(started.name).note
-        same = [
-            f"{started.name} is the same network as {r.spec.title}, so the two are equal."
-            for r in started.baselines
-            if r.same
-        ]
-        return (*([f"{started.name}: {note}"] if note else []), *same)
+        return (f"{started.name}: {note}",) if note else ()
 
     @property
     def _names(self) -> tuple[str, ...]:
         """The assignment's class names where they are this data set's, else the data set's own."""
         mine = self._assignment.classes
         return mine if len(mine) == len(self._data.classes) and not self._data.stand_in else self._data.classes
+
+
+def _reason(started: Started) -> str:
+    """Why it was measured so, and which baselines it cannot differ from."""
+    same = [f"it is the same network as {r.spec.title}, so the two are equal" for r in started.baselines if r.same]
+    return "; ".join([started.reason, *same])
 
 
 def _same(a: CapturedNetwork, b: CapturedNetwork | None) -> bool:

@@ -186,14 +186,14 @@ class Worker:
             self.end()
             raise Unanswered(
                 Verdict.TIMED_OUT,
-                f"no answer within {wall_seconds:g} seconds, so it was stopped. "
+                f"No answer within {wall_seconds:g} seconds, so it was stopped. "
                 f"Look for an endless loop, or for training that starts when the file is read.",
             ) from None
         except (wire.Closed, OSError):
             raise self._death(self.end()) from None
         except wire.Bad as e:
             self.end()
-            raise Unanswered(Verdict.FAILED, f"the answer could not be read: {e}.") from None
+            raise Unanswered(Verdict.FAILED, f"The answer could not be read: {e}.") from None
 
     def _receive(self, deadline: float, caps: wire.Caps) -> wire.Message:
         return wire.read(lambda size: self._channel.receive(size, deadline), caps)
@@ -203,14 +203,14 @@ class Worker:
         limit = self._allowance.memory_bytes
         # Process 1 of a namespace gets SIGKILL for SIGXCPU; and the kernel counts ticks, the account has fractions.
         if death.signal in STOPS and death.cpu_seconds > self._allowance.cpu_seconds / 2:
-            return Unanswered(Verdict.TIMED_OUT, f"it used more than {self._allowance.cpu_seconds} CPU seconds.")
+            return Unanswered(Verdict.TIMED_OUT, f"It used more than {self._allowance.cpu_seconds} CPU seconds.")
         if death.memory_bytes > limit * 0.9 or death.signal == signal.SIGKILL:
-            return Unanswered(Verdict.OUT_OF_MEMORY, f"it needed more memory than the {limit >> 20} MiB allowed.")
+            return Unanswered(Verdict.OUT_OF_MEMORY, f"It needed more memory than the {limit >> 20} MiB allowed.")
         if death.signal:
-            return Unanswered(Verdict.CRASHED, f"the process died on signal {_signal_name(death.signal)}.")
+            return Unanswered(Verdict.CRASHED, f"The process died on signal {_signal_name(death.signal)}.")
         return Unanswered(
             Verdict.CRASHED,
-            f"the process ended with exit code {death.code} before it answered; do not call exit() or os._exit().",
+            f"The process ended with exit code {death.code} before it answered; do not call exit() or os._exit().",
         )
 
     def end(self) -> Death:
