@@ -533,6 +533,7 @@ def clean_environment(scratch: Path) -> dict[str, str]:
         "PYTHONHASHSEED": "0",
         "PYTHONIOENCODING": "utf-8",
         "HOME": str(scratch),
+        "LOGNAME": "student",  # there is no /etc/passwd to look a name up in
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",
         "OMP_NUM_THREADS": "1",
