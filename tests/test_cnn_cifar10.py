@@ -333,7 +333,7 @@ WRONG_LENETS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("change", "failing"), WRONG_LENETS, ids=lambda v: str(v)[:32])
+@pytest.mark.parametrize(("change", "failing"), WRONG_LENETS, ids=lambda v: " ".join(sorted(v)))
 def test_a_wrong_lenet_fails_where_it_is_wrong(change, failing):
     assert set(grade("q6_lenet", LeNet=partial(LeNet, **change))) == {f"test_lenet_{name}" for name in failing}
 
@@ -482,6 +482,7 @@ class Trained:
     student: Result
     reference: Result
     recipe: Recipe
+    note: str = ""
 
 
 def after_training(question, own, recipe="cpu-full", **initial):
@@ -500,6 +501,15 @@ def test_lenets_accuracy_is_scored_against_the_references(own, share):
         f"LeNet reaches {own:.1%}; our own, trained alike on the same images, 60.0%."
         in graded.notes["test_lenet_accuracy"]
     )
+
+
+@pytest.mark.parametrize("question", ["q6_lenet", "q7_efficientnet"])
+def test_a_mean_of_several_seeds_is_said(question):
+    _, recipe = CNN.recipe(question, "cuda", "full")
+    trained = Trained(Result(0.57), Result(0.6), recipe, note="These are means.")
+    graded = judge(question, {"trained": trained})
+    (note,) = graded.notes.values()
+    assert "on the same images, 60.0%. These are means. All points are given from 57.0% on" in note
 
 
 def test_efficientnets_accuracy_is_scored_on_a_gpu_and_only_shown_on_a_cpu():
