@@ -31,8 +31,8 @@ import string
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -122,6 +122,17 @@ class Result:
     problems: tuple[str, ...] = ()
     scorecard: Scorecard | None = field(default=None, repr=False)
 
+    def to_body(self) -> dict[str, Any]:
+        """As JSON carries it."""
+        card = self.scorecard.model_dump(mode="json") if self.scorecard else None
+        return {**{k: v for k, v in self.__dict__.items() if k != "scorecard"}, "scorecard": card}
+
+    @classmethod
+    def from_body(cls, body: Mapping[str, Any]) -> Result:
+        """From what `to_body` gave."""
+        card = Scorecard.from_json(json.dumps(body["scorecard"])) if body["scorecard"] else None
+        return cls(**{**body, "problems": tuple(body["problems"]), "scorecard": card})
+
 
 def suite() -> Path:
     """The attacks that come with the engine."""
@@ -165,17 +176,20 @@ class Stage:
             "VARIABLE": SECRET_VARIABLE,
             "RUN": secrets.token_hex(4),
         }
-        self._furnish(suite / "_stage")
+        self._suite = suite
+        self.furnish()
         os.environ[SECRET_VARIABLE] = self.secrets["environment"]
 
-    def _furnish(self, plain: Path) -> None:
+    def furnish(self) -> None:
+        """Put everything in its place, once more after an attack that was let loose."""
+        plain = self._suite / "_stage"
         for source in plain.rglob("*.*"):
             if "__pycache__" not in source.parts:
                 _write(self.folder / source.relative_to(plain), self.filled(source.read_text(encoding="utf-8")))
         _write(self.folder / "handed_in" / "ada" / "submission.py", f"# {self.secrets['neighbour']}\n{CLEAN}")
         _write(self.folder / "results" / "ada.json", '{"points": 4}\n')
         _write(self.folder / "home" / "token", self.secrets["token"])
-        (self.folder / "mark").mkdir()
+        (self.folder / "mark").mkdir(exist_ok=True)
         for path in (self.folder, *self.folder.rglob("*")):
             path.chmod(0o777 if path.is_dir() else 0o666)  # nothing but the walls is in the way
 
@@ -218,7 +232,7 @@ def handed_in(case: Case, stage: Stage, workshop: Path) -> Submission:
     """What the case hands in, through intake. Raises `UsageError` where intake refuses the whole."""
     script = case.folder / "build.py"
     if not script.is_file():
-        return _one_file(case.student_id, stage.filled((case.folder / "submission.py").read_text(encoding="utf-8")))
+        return one_file(case.student_id, stage.filled((case.folder / "submission.py").read_text(encoding="utf-8")))
     workshop.mkdir()
     made = Path(runpy.run_path(str(script))["build"](workshop, stage.places))
     return replace(intake.collect(made)[0], student_id=case.student_id)
@@ -227,10 +241,11 @@ def handed_in(case: Case, stage: Stage, workshop: Path) -> Submission:
 def accomplice(case: Case, stage: Stage) -> Submission | None:
     """What another student hands in just before, where the attack takes two."""
     path = case.folder / "accomplice.py"
-    return _one_file(f"{case.name}, first", stage.filled(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return one_file(f"{case.name}, first", stage.filled(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
-def _one_file(student_id: str, text: str) -> Submission:
+def one_file(student_id: str, text: str) -> Submission:
+    """A submission of one submission.py."""
     return Submission(student_id, (File("submission.py", text.encode()),))
 
 
@@ -249,7 +264,7 @@ def run(cases: Sequence[Case], stage: Stage) -> list[Result]:
     from grader import judge
 
     found = Findings(stage)
-    submissions = [_one_file("clean", CLEAN)]
+    submissions = [one_file("clean", CLEAN)]
     with tempfile.TemporaryDirectory(prefix="attack-", ignore_cleanup_errors=True) as scratch:
         for case in cases:
             try:
@@ -260,7 +275,7 @@ def run(cases: Sequence[Case], stage: Stage) -> list[Result]:
             if first := accomplice(case, stage):
                 submissions.insert(-1, first)
             found.expect(case)
-            submissions.append(_one_file(f"clean after {case.name}", CLEAN))
+            submissions.append(one_file(f"clean after {case.name}", CLEAN))
         with tempfile.TemporaryDirectory(prefix="run-") as run_folder, contextlib.redirect_stdout(io.StringIO()):
             found.scratch = Path(run_folder)
             judge.judge(_plan(stage, run_folder), submissions, found.say)
@@ -386,10 +401,9 @@ def processes(scratch: Path) -> set[int]:
 
 
 def main() -> int:
-    """`python -m grader.attack [FOLDER]`: the results as JSON lines, without scorecards; 1 when there is a problem."""
-    results = attack(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    for result in results:
-        sys.stdout.write(json.dumps(asdict(replace(result, scorecard=None))) + "\n")
+    """`python -m grader.attack FOLDER --json FILE`: run a suite, write the results; 1 when there is a problem."""
+    results = attack(Path(sys.argv[1]))
+    Path(sys.argv[3]).write_text(json.dumps([r.to_body() for r in results]), encoding="utf-8")
     return int(any(r.problems for r in results))
 
 

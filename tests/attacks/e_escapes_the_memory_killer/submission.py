@@ -2,7 +2,7 @@ import torch
 
 
 def attack():
-    with open("/proc/self/oom_score_adj", "r+") as file:
+    with open("/proc/self/oom_score_adj", "w") as file:
         return file.write("-1000")
 
 

@@ -1,0 +1,159 @@
+"""The attack suite in two arms: behind the walls each attack is refused, without them it is shown to work.
+
+Adding a case adds no code: see grader/attack.py and the folders of attacks/.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader import attack, report
+from grader.attack import Case, Result
+from grader.model import Gradebook, Scorecard
+from grader.sandbox import kernel
+from tests import unguarded
+from tests.unguarded import Range
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the Linux walls")]
+
+SUITE = attack.suite()
+CASES = attack.cases(SUITE)
+LEAST = {"A": 10, "B": 10, "C": 5, "D": 10, "E": 10, "F": 10, "G": 10, "H": 10, "I": 3}
+
+
+def ids(case: Case) -> str:
+    return case.name
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
+    """The suite behind the walls, in a process of its own while the other arm is tried here."""
+    out = tmp_path_factory.mktemp("attacks") / "results.json"
+    command = [sys.executable, "-m", "grader.attack", str(SUITE), "--json", str(out)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+        yield process, out
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def results(running: tuple[subprocess.Popen[bytes], Path]) -> dict[str, Result]:
+    """What came of every case behind the walls."""
+    process, out = running
+    _, said = process.communicate()
+    assert out.is_file(), said.decode()
+    return {r.name: r for r in map(Result.from_body, json.loads(out.read_text()))}
+
+
+@pytest.fixture(scope="module")
+def place(running: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Range]:
+    """Where nothing is protected."""
+    scratch = tmp_path_factory.mktemp("unguarded") / "workers"
+    scratch.mkdir()
+    with attack.stage(SUITE) as stage, contextlib.closing(Range(stage, scratch)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.expected.control.arm in unguarded.TRIED], ids=ids)
+def test_without_walls_it_works(case: Case, place: Range) -> None:
+    control = case.expected.control
+    if control.root and not kernel.has_capability(kernel.CAP_SYS_ADMIN):
+        pytest.skip("takes privilege")
+    achieved = unguarded.TRIED[control.arm](case, place)
+    if not achieved and control.unless:
+        pytest.skip(control.unless)
+    assert achieved > 0
+    assert control.achieved in (None, achieved)
+
+
+def test_an_honest_submission_achieves_nothing_without_walls(place: Range) -> None:
+    assert place.achieved(attack.one_file("clean", attack.CLEAN)) == 0
+    assert place.achieved(unguarded.graded_classically(attack.CLEAN, place)) == 0
+
+
+def test_a_wrong_submission_alone_does_not_pass_under_pytest(place: Range) -> None:
+    folder = place.workshop()
+    folder.mkdir()
+    (folder / "submission.py").write_text("def relu(x):\n    return x\n")
+    assert not unguarded.pytest_passes(folder)
+
+
+def test_a_process_that_is_left_behind_is_seen(place: Range) -> None:
+    """What shows that none is left behind the walls sees one where there are none."""
+    (case,) = (c for c in CASES if c.name == "d_leaves_a_process")
+    unguarded.worker(case, place)
+    assert place.survivors()
+
+
+@pytest.mark.parametrize("case", CASES, ids=ids)
+def test_behind_the_walls(case: Case, results: dict[str, Result], request: pytest.FixtureRequest) -> None:
+    if case.expected.known:
+        request.applymarker(pytest.mark.xfail(reason=case.expected.known, strict=True))
+    assert results[case.name].problems == ()
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.expected.control.arm in unguarded.SHOWN], ids=ids)
+def test_shown_as_it_is_it_works(case: Case, results: dict[str, Result]) -> None:
+    assert unguarded.SHOWN[case.expected.control.arm](card_of(results[case.name]))
+
+
+def card_of(result: Result) -> Scorecard:
+    assert result.scorecard is not None
+    return result.scorecard
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.expected.control.arm in ("harmful", "none")], ids=ids)
+def test_what_is_not_tried_says_why(case: Case) -> None:
+    assert case.expected.control.why
+
+
+def test_the_suite_covers_every_group() -> None:
+    counts = Counter[str](c.expected.group for c in CASES)
+    assert all(counts[group] >= least for group, least in LEAST.items())
+    assert sum(counts.values()) >= 90
+
+
+# --------------------------------------------------------------------------------------------------------- the reports
+
+
+@pytest.fixture(scope="module")
+def pages(results: dict[str, Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reports on all of them."""
+    out = tmp_path_factory.mktemp("reports") / "out"
+    cards = tuple(r.scorecard for r in results.values() if r.scorecard)
+    report.write(Gradebook(assignment="stage", title="Stage", scorecards=cards), out)
+    return out
+
+
+def test_every_report_lies_in_its_folder_under_a_name_of_its_own(pages: Path, results: dict[str, Result]) -> None:
+    cards = [r for r in results.values() if r.scorecard]
+    assert len(list((pages / "students").iterdir())) == len(cards)
+    assert [p.name for p in pages.parent.iterdir()] == ["out"]
+
+
+def test_nothing_on_a_page_acts(pages: Path) -> None:
+    plain = unguarded.active((pages / "students" / "a_opens_the_answer.html").read_text(encoding="utf-8"))
+    for page in (pages / "students").iterdir():
+        assert unguarded.active(page.read_text(encoding="utf-8")) == plain, page.name
+
+
+def test_nothing_on_the_class_page_acts(pages: Path) -> None:
+    alone = Gradebook(assignment="stage", title="Stage", scorecards=())
+    wanted = unguarded.active(report.class_page(alone))
+    assert unguarded.active((pages / "index.html").read_text(encoding="utf-8")) == wanted
+
+
+def test_no_cell_of_the_gradebook_is_a_formula(pages: Path) -> None:
+    with (pages / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert not [c for c in cells if c.startswith(report.FORMULA)]
