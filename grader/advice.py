@@ -28,7 +28,7 @@ ADVICE: tuple[tuple[str, str], ...] = (
     (r"before Module\.__init__\(\) call", "Begin __init__ with super().__init__()."),
     (r'missing the required "forward" function', "Write def forward(self, x): with this name, inside the class."),
     (
-        r"object has no attribute '(\w+)'",
+        r"has no attribute '(\w+)'",
         "Look for a typo: the name after the dot is set nowhere, in __init__ for one.",
     ),
     (r"^name '(\w+)' is not defined", "It is bound nowhere before this line: look for a typo or a missing import."),

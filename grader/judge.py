@@ -204,6 +204,7 @@ def _models(spec: Assignment, case: Case) -> tuple[tuple[Any, ...], list[str]]:
 
 def _notes(setting: Setting, case: Case) -> Iterator[str]:
     yield from case.submission.notes
+    yield from case.student.remarks
     if case.submission.problem:
         yield case.submission.problem
     if not setting.reference:

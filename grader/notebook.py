@@ -39,13 +39,14 @@ __all__ = ["Block", "Book", "Candidate", "Definition", "Finder", "Found", "Piece
 class Block:
     """One statement, compiled. Blocks are run in order, each in the namespace `space`, one namespace per file.
 
-    `imports`: the names that it binds, if it is an import.
+    `binds`: the names that it binds.
     """
 
     code: CodeType = field(repr=False)
     space: str
     place: Place
-    imports: tuple[str, ...] = ()
+    binds: tuple[str, ...] = ()
+    is_import: bool = False
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,7 @@ def _compile(unit: Unit, flow: Flow) -> Block:
         warnings.simplefilter("ignore")  # "is" with a literal, invalid escapes: the student's own affair
         tree = ast.Module([unit.node], [])
         code = compile(tree, place.label, "exec", flags=flow.flags, dont_inherit=True)
-    return Block(code, flow.file, place, tuple(unit.binds) if unit.is_import else ())
+    return Block(code, flow.file, place, tuple(unit.binds), unit.is_import)
 
 
 def _show_lines(read: Source) -> None:

@@ -24,8 +24,8 @@ from grader.recipe import Recipe
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 CAPTURE_BATCH = 64
+MOST_REMARKS = 50
 T = TypeVar("T")
-LOAD_SECONDS_FLOOR = 20.0
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,9 @@ class Station:
         self._worker: Worker | None = None
         self._read: dict[str, Any] | None = None
         self._refusal: Unanswered | None = None
+        self._by_role = any(q.network for q in questions)
         self._printed: list[str] = []
+        self.remarks: tuple[str, ...] = ()
 
     @property
     def limits(self) -> Limits:
@@ -78,19 +80,31 @@ class Station:
         return self._read
 
     def _start(self) -> None:
-        """A living worker that has read the questions, or a refusal."""
+        """A living worker that has read the questions, or a refusal.
+
+        A network that has no known name is looked for by trying what is there; when that ends the worker, it is left.
+        """
         if self._refusal or (self._worker and self._worker.alive):
             return
+        try:
+            self._load()
+        except Unanswered as e:
+            if e.verdict not in DEATHS or not self._by_role:
+                self._refusal = e
+                return
+            self._by_role = False
+            self._start()
+
+    def _load(self) -> None:
+        """Start a worker that reads the questions; the assignment's own limit holds, whatever a network may take."""
         limits = self.limits
         cpu_seconds = int(limits.wall_seconds * 4 + 60)
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
         self._worker = self._crew.worker(allowance)
-        try:
-            found = self._ask_worker(self._load_request(), max(limits.wall_seconds, LOAD_SECONDS_FLOOR))
-            reply = _accepted(found, "", self._assignment.allowed_packages)
-            self._read = _readings(reply, self._questions)
-        except Unanswered as e:
-            self._refusal = e
+        found = self._ask_worker(self._load_request(), self._assignment.limits.wall_seconds)
+        reply = _accepted(found, "", self._assignment.allowed_packages)
+        self._read = _readings(reply, self._questions)
+        self.remarks = _remarks(reply)
 
     def _load_request(self) -> wire.Message:
         files = self._submission.files
@@ -99,6 +113,7 @@ class Station:
             "files": [f.name for f in files],
             "seed": self._assignment.seeds.public,
             "packages": list(self._assignment.allowed_packages),
+            "by_role": self._by_role,
         }
         tensors = {str(i): _as_tensor(f.data) for i, f in enumerate(files)}
         return wire.Message("load", body, tensors)
@@ -211,10 +226,17 @@ class Student:
         except Unanswered as e:
             return e
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What could not be read of the files, and what was changed in reading them."""
+        return tuple(dict.fromkeys(remark for station in self._all() for remark in station.remarks))
+
     def close(self) -> str:
         """End its workers; what the code printed, worker by worker."""
-        stations = list(dict.fromkeys([self._layers, *self._stations.values()]))
-        return "".join(station.close() for station in stations)
+        return "".join(station.close() for station in self._all())
+
+    def _all(self) -> list[Station]:
+        return list(dict.fromkeys([self._layers, *self._stations.values()]))
 
     # -------------------------------------------------------------------------------------------------------- asking
 
@@ -284,6 +306,12 @@ def _readings(reply: wire.Message, questions: list[Question]) -> dict[str, Any]:
     return read
 
 
+def _remarks(reply: wire.Message) -> tuple[str, ...]:
+    """What a worker says it could not read or had to change; only shown."""
+    lists = [reply.body.get(key) for key in ("problems", "notes")]
+    return tuple(str(remark) for found in lists if isinstance(found, list) for remark in found)[:MOST_REMARKS]
+
+
 def _is_reading(value: object) -> bool:
     match value:
         case {"names": dict(names), "dropped": list(), "explanation": None | str()}:
@@ -326,13 +354,19 @@ def _sentence(text: str) -> str:
 def _asked(question: Question, assignment: Assignment) -> dict[str, Any]:
     """A question as the worker needs it: names and headings, no check and no point. `others` are not to be taken."""
     explanation = question.explanation
-    others = [(q.id, a) for q in assignment.questions if q is not question for a in q.answers]
+    at = assignment.questions.index(question)
+    others = [
+        {"question": q.id, "name": a.name, "aliases": list(a.aliases), "network_before": bool(q.network) and i < at}
+        for i, q in enumerate(assignment.questions)
+        for a in q.answers
+        if i != at
+    ]
     return {
         "id": question.id,
         "answers": [{"name": a.name, "kind": a.kind, "aliases": list(a.aliases)} for a in question.answers],
         "explanation": {"name": explanation.name, "headings": list(explanation.headings)} if explanation else None,
         "network": _network(question),
-        "others": [{"question": q, "name": a.name, "aliases": list(a.aliases)} for q, a in others],
+        "others": others,
     }
 
 

@@ -5,7 +5,7 @@ Nothing here knows an answer, a label of the test set or a hidden check, and not
 compares numbers. Whatever student code raises, exits with or returns becomes a reply.
 
     request   body and tensors                                              replies
-    load      questions, seed, packages; the files as bytes                 loaded
+    load      questions, seed, packages, by_role; the files as bytes        loaded
     run       name, weights?; inputs "0", "1", ..., weights "w.weight"      output
     capture   name, network, seed, batch                                    captured, uncapturable
     train     name, network, seed, recipe; images, labels, test_images      trained
@@ -99,18 +99,20 @@ class Desk:
             return wire.Message("refused", {"message": str(e)})
         sys.meta_path.insert(0, book.modules)
         shims.StandIns(request.body["packages"]).install()
-        read = {question["id"]: self._read(book, question) for question in request.body["questions"]}
+        by_role = request.body["by_role"]
+        read = {question["id"]: self._read(book, question, by_role) for question in request.body["questions"]}
         return wire.Message("loaded", {"questions": read, "problems": list(book.problems), "notes": list(book.notes)})
 
-    def _read(self, book: notebook.Book, question: Question) -> dict[str, Any]:
+    def _read(self, book: notebook.Book, question: Question, by_role: bool) -> dict[str, Any]:
         """Bind one question's names; says what was found where, what was not, and what its statements raised."""
         found = {a["name"]: notebook.find(book, a["name"], a["aliases"], question["id"]) for a in question["answers"]}
         piece = book.slice([f.name for f in found.values() if f.name], question["id"])
         shelf = Shelf(book, piece)
         names = {answer: self._bind(answer, f, shelf) for answer, f in found.items()}
         for answer, state in names.items():
-            if state["state"] == "missing" and question["network"] and not found[answer].several:
-                names[answer] = self._bind_by_role(answer, book, question) or state
+            if state["state"] == "missing" and not found[answer].name:
+                sought = by_role and question["network"] and not found[answer].several
+                names[answer] = (sought and self._bind_by_role(answer, book, question)) or _with_unread(state, book)
         explanation = question["explanation"]
         return {
             "names": names,
@@ -123,8 +125,7 @@ class Desk:
         if not found.name:
             return {"state": "missing", "message": found.rule}
         if not shelf.has(found.name):
-            raised = shelf.raised or {"type": "NameError", "message": f"{found.name} was not bound"}
-            return {"state": "raised", **raised}
+            return {"state": "raised", **shelf.error_of(found.name)}
         value = shelf.get(found.name)
         if value is None or value is ...:
             message = f"{found.name} is still {value} ({found.place}): put your own answer there"
@@ -135,7 +136,7 @@ class Desk:
     def _bind_by_role(self, answer: str, book: notebook.Book, question: Question) -> dict[str, Any] | None:
         """A network under no known name: the one class or object that maps the images to scores of the classes."""
         network = question["network"]
-        taken = {notebook.find(book, o["name"], o["aliases"], o["question"]).name for o in question["others"]}
+        taken = {_named(book, other) for other in question["others"]}
         candidates = [c for c in book.candidates(question["id"]) if c.name not in taken and c.kind != "function"]
         fitting: dict[str, object] = {}
         for candidate in candidates[:MOST_CANDIDATES]:
@@ -145,6 +146,10 @@ class Desk:
         classes: dict[str, object] = {name: value for name, value in fitting.items() if isinstance(value, type)}
         fitting = classes or fitting
         shape = f"(N, {', '.join(map(str, network['input_shape']))}) to (N, {network['classes']})"
+        before = [o["name"] for o in question["others"] if o["network_before"] and not _named(book, o)]
+        if len(fitting) == 1 and before:
+            message = f"{next(iter(fitting))} was taken for {before[0]}: if it is {answer}, name it so"
+            return {"state": "missing", "message": message}
         if len(fitting) == 1:
             name, self._bound[answer] = next(iter(fitting.items()))
             return {"state": "found", "rule": f"{name} was taken for {answer}: it alone maps {shape}"}
@@ -190,7 +195,7 @@ class Desk:
 
 
 class Shelf:
-    """A piece that has been run: its names, and the first thing that its statements raised.
+    """A piece that has been run: its names, and what its statements raised.
 
     Statements run one by one, so that one that raises does not keep the others from being bound.
     """
@@ -198,7 +203,7 @@ class Shelf:
     def __init__(self, book: notebook.Book, piece: notebook.Piece) -> None:
         self._spaces = {file: book.space(file) for file in {block.space for block in piece.blocks}}
         self._found = piece.found
-        self.raised: dict[str, str] | None = None
+        self._raised: dict[str, dict[str, str]] = {}  # by the names that were not bound, in the order of the statements
         for space in self._spaces.values():
             sys.modules.setdefault(space.__name__, space)  # dataclasses look their module up
         for block in piece.blocks:
@@ -207,15 +212,25 @@ class Shelf:
             except ImportError as e:
                 self._do_without(block, e)
             except BaseException as e:  # noqa: BLE001  # as in Desk.answer
-                self.raised = self.raised or described(e)
+                self._note(block, e)
+
+    def _note(self, block: notebook.Block, error: BaseException) -> None:
+        for name in block.binds or ("",):
+            self._raised[name] = described(error)
+
+    def error_of(self, name: str) -> dict[str, str]:
+        """Why a name is not bound: what its own statement raised, or what came first if that only lacks a name."""
+        lacks = {"type": "NameError", "message": f"{name} was not bound"}
+        own = self._raised.get(name, lacks)
+        return next(iter(self._raised.values()), own) if own["type"] == "NameError" else own
 
     def _do_without(self, block: notebook.Block, error: ImportError) -> None:
         """Go on after an import that failed: what uses its names fails, and the rest does not."""
         space = self._spaces[block.space].__dict__
-        for name in block.imports:
+        for name in block.binds if block.is_import else ():
             space.setdefault(name, shims.Missing(error))
-        if not block.imports:
-            self.raised = self.raised or described(error)
+        if not (block.is_import and block.binds):
+            self._note(block, error)
 
     def has(self, name: str) -> bool:
         """Whether the name is bound."""
@@ -227,6 +242,17 @@ class Shelf:
 
     def _space(self, name: str) -> types.ModuleType:
         return self._spaces[self._found[name]]
+
+
+def _named(book: notebook.Book, other: dict[str, Any]) -> str:
+    """What is known by name as the answer to another question; "" for nothing."""
+    return notebook.find(book, other["name"], other["aliases"], other["question"]).name
+
+
+def _with_unread(state: dict[str, Any], book: notebook.Book) -> dict[str, Any]:
+    """A missing answer, with what could not be read: it may have been there."""
+    unread = f". Not everything could be read: {book.problems[0]}" if book.problems else ""
+    return {**state, "message": f"{state['message']}{unread}"}
 
 
 def _fits(name: str, value: object, network: Question) -> bool:
