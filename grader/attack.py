@@ -19,15 +19,11 @@ After each case these invariants are held against what is there, not against wha
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 import json
 import os
 import platform
 import runpy
-import secrets
-import socket
-import string
 import sys
 import tempfile
 import tomllib
@@ -38,15 +34,14 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from grader import content, intake, report
+from grader import assignment, content, intake, report, sandbox
 from grader.errors import AssignmentError, UsageError
-from grader.model import File, Scorecard, Submission, Value, Verdict
+from grader.model import File, Isolation, Scorecard, Submission, Value, Verdict
 from grader.plan import Plan
+from grader.stage import CLEAN, Stage, stage
 
-CLEAN = "import torch\n\n\ndef relu(x):\n    return torch.relu(x)\n"
 REJECTED = "REJECTED"
-WALL_SECONDS, MORE_SECONDS = 2.0, 2.0
-SECRET_VARIABLE = "TORCHGRADER_ATTACK_SECRET"  # noqa: S105  # the name of a variable
+MORE_SECONDS = 2.0
 
 
 class Protected(Value):
@@ -153,81 +148,6 @@ def _expectation(path: Path) -> Expectation:
         raise AssignmentError(f"{path} cannot be used: {e}") from e
 
 
-# ----------------------------------------------------------------------------------------------------------- the stage
-
-
-class Stage:
-    """What attacks go for, in a folder of its own; `places` are the names that a case may use for it."""
-
-    def __init__(self, folder: Path, suite: Path) -> None:
-        self.folder = folder
-        self.secrets = {name: secrets.token_hex(16) for name in ("reference", "neighbour", "token", "environment")}
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.places = {
-            "CANARY": self.secrets["reference"],
-            "REFERENCE": str(folder / "reference"),
-            "ANSWER": str(folder / "reference" / "q1_relu.py"),
-            "NEIGHBOUR": str(folder / "handed_in" / "ada" / "submission.py"),
-            "RESULTS": str(folder / "results" / "ada.json"),
-            "TOKEN": str(folder / "home" / "token"),
-            "MARK": str(folder / "mark"),
-            "PORT": str(self._listener.getsockname()[1]),
-            "JUDGE": str(os.getpid()),
-            "VARIABLE": SECRET_VARIABLE,
-            "RUN": secrets.token_hex(4),
-        }
-        self._suite = suite
-        self.furnish()
-        os.environ[SECRET_VARIABLE] = self.secrets["environment"]
-
-    def furnish(self) -> None:
-        """Put everything in its place, once more after an attack that was let loose."""
-        plain = self._suite / "_stage"
-        for source in plain.rglob("*.*"):
-            if "__pycache__" not in source.parts:
-                _write(self.folder / source.relative_to(plain), self.filled(source.read_text(encoding="utf-8")))
-        _write(self.folder / "handed_in" / "ada" / "submission.py", f"# {self.secrets['neighbour']}\n{CLEAN}")
-        _write(self.folder / "results" / "ada.json", '{"points": 4}\n')
-        _write(self.folder / "home" / "token", self.secrets["token"])
-        (self.folder / "mark").mkdir(exist_ok=True)
-        for path in (self.folder, *self.folder.rglob("*")):
-            path.chmod(0o777 if path.is_dir() else 0o666)  # nothing but the walls is in the way
-
-    def filled(self, text: str) -> str:
-        """A case's text with the places named."""
-        return string.Template(text).safe_substitute(self.places)
-
-    def state(self) -> dict[str, str]:
-        """Every file of the stage with its mode and content."""
-        there = sorted(p for p in self.folder.rglob("*") if "__pycache__" not in p.parts)
-        return {str(p): f"{p.lstat().st_mode:o} {_digest(p)}" for p in there}
-
-    def close(self) -> None:
-        """Take back what is outside the folder."""
-        self._listener.close()
-        os.environ.pop(SECRET_VARIABLE, None)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() and not path.is_symlink() else ""
-
-
-@contextlib.contextmanager
-def stage(suite: Path) -> Iterator[Stage]:
-    """A stage for as long as the block runs."""
-    with tempfile.TemporaryDirectory(prefix="stage-", ignore_cleanup_errors=True) as name:
-        made = Stage(Path(name), suite)
-        try:
-            yield made
-        finally:
-            made.close()
-
-
 def handed_in(case: Case, stage: Stage, workshop: Path) -> Submission:
     """What the case hands in, through intake. Raises `UsageError` where intake refuses the whole."""
     script = case.folder / "build.py"
@@ -263,7 +183,7 @@ def run(cases: Sequence[Case], stage: Stage) -> list[Result]:
     """Run cases, a clean submission before the first and after each. Torch is imported here."""
     from grader import judge
 
-    found = Findings(stage)
+    found = Findings(stage, sandbox.choose(folders=[stage.folder]).isolation)
     submissions = [one_file("clean", CLEAN)]
     with tempfile.TemporaryDirectory(prefix="attack-", ignore_cleanup_errors=True) as scratch:
         for case in cases:
@@ -292,14 +212,16 @@ def _plan(stage: Stage, scratch: str) -> Plan:
 class Findings:
     """Holds each scorecard, the moment that the judge says it, against what is expected and the invariants."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: Stage, verified: Isolation) -> None:
         self.results: list[Result] = []
         self.scratch = Path()
         self._stage = stage
+        self._verified = verified
         self._cases: dict[str, Case] = {}
         self._first: Scorecard | None = None
         self._processes: set[int] = set()
         self._state = stage.state()
+        self._wall_seconds = assignment.load(stage.folder / "assignment").limits.wall_seconds
 
     def expect(self, case: Case) -> None:
         """This case will be judged."""
@@ -340,10 +262,10 @@ class Findings:
         yield from self._unchanged()
         for name in self._told(card.to_json() + report.student_page(card)):
             yield f"I5: {name} is told"
-        if card.seconds > WALL_SECONDS + MORE_SECONDS:
-            yield f"I6: it took {card.seconds:.1f} seconds; the limit is {WALL_SECONDS:g}"
-        if self._first and card.isolation != self._first.isolation:
-            yield f"I7: level {card.isolation.level} is reported, {self._first.isolation.level} was verified"
+        if card.seconds > self._wall_seconds + MORE_SECONDS:
+            yield f"I6: it took {card.seconds:.1f} seconds; the limit is {self._wall_seconds:g}"
+        if (card.isolation.level, card.isolation.verified) != (self._verified.level, self._verified.verified):
+            yield f"I7: level {card.isolation.level} is reported, {self._verified.level} was verified"
 
     def _clean_after(self, card: Scorecard) -> Iterator[str]:
         if card.points != card.max_points:

@@ -13,15 +13,18 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from grader import attack, report
+from grader import attack, report, sandbox
 from grader.attack import Case, Result
-from grader.model import Gradebook, Scorecard
-from grader.sandbox import kernel
+from grader.model import Gradebook, Scorecard, Verdict
+from grader.sandbox import Sandbox, kernel
+from grader.stage import CLEAN, stage
 from tests import unguarded
+from tests.test_plugin import own_session
 from tests.unguarded import Range
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the Linux walls")]
@@ -60,7 +63,7 @@ def place(running: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """Where nothing is protected."""
     scratch = tmp_path_factory.mktemp("unguarded") / "workers"
     scratch.mkdir()
-    with attack.stage(SUITE) as stage, contextlib.closing(Range(stage, scratch)) as made:
+    with stage(SUITE) as made_up, contextlib.closing(Range(made_up, scratch)) as made:
         yield made
 
 
@@ -77,8 +80,8 @@ def test_without_walls_it_works(case: Case, place: Range) -> None:
 
 
 def test_an_honest_submission_achieves_nothing_without_walls(place: Range) -> None:
-    assert place.achieved(attack.one_file("clean", attack.CLEAN)) == 0
-    assert place.achieved(unguarded.graded_classically(attack.CLEAN, place)) == 0
+    assert place.achieved(attack.one_file("clean", CLEAN)) == 0
+    assert place.achieved(unguarded.graded_classically(CLEAN, place)) == 0
 
 
 def test_a_wrong_submission_alone_does_not_pass_under_pytest(place: Range) -> None:
@@ -121,6 +124,70 @@ def test_the_suite_covers_every_group() -> None:
     counts = Counter[str](c.expected.group for c in CASES)
     assert all(counts[group] >= least for group, least in LEAST.items())
     assert sum(counts.values()) >= 90
+
+
+# ------------------------------------------------------------------------------------------------------ the invariants
+
+
+@pytest.fixture(scope="module")
+def loose() -> dict[str, Result]:
+    """Some cases through the judge without walls: what must hold after each does not."""
+    names = ("a_prints_the_answer", "a_reads_a_token", "d_leaves_a_file", "d_leaves_a_process")
+    level_1, plan = sandbox.choose(fresh=True).isolation, attack._plan
+    with stage(SUITE) as made_up, own_session(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "choose", lambda **_: Sandbox(level_1, forks=True))
+        patch.setattr(attack, "_plan", lambda *where: replace(plan(*where), trust=True))
+        return {r.name: r for r in attack.run([c for c in CASES if c.name in names], made_up)}
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("a_prints_the_answer", "I5: reference is told"),
+        ("d_leaves_a_file", "I4: "),
+        ("d_leaves_a_process", "I3: processes came or went"),
+    ],
+)
+def test_what_an_attack_does_is_noticed(loose: dict[str, Result], name: str, problem: str) -> None:
+    assert [p for p in loose[name].problems if p.startswith(problem)]
+
+
+def findings(results: dict[str, Result], found: attack.Findings, **changes: object) -> list[str]:
+    """What is found wrong with a clean scorecard after an attack; `changes` are made to it."""
+    (case,) = (c for c in CASES if c.name == "a_opens_the_answer")
+    card = card_of(results[case.name])
+    found.expect(case)
+    clean = {"student_id": "clean after it", **changes}
+    for change in ({"student_id": "clean"}, {key: v for key, v in changes.items() if key != "questions"}, clean):
+        found.say("finished", scorecard=card.model_copy(update=change).model_dump(mode="json"))
+    return [p.partition(":")[0] for p in found.results[0].problems]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({}, []),
+        ({"notes": ("something else",)}, ["I2"]),
+        ({"seconds": 4.1}, ["I6"]),
+        ({"isolation": sandbox.choose(fresh=True).isolation}, ["I7", "I2"]),
+    ],
+)
+def test_a_scorecard_that_is_not_as_it_must_be_is_noticed(
+    results: dict[str, Result], changes: dict[str, object], wanted: list[str]
+) -> None:
+    with stage(SUITE) as made_up:
+        found = attack.Findings(made_up, card_of(results["a_opens_the_answer"]).isolation)
+        assert findings(results, found, **changes) == wanted
+
+
+def test_a_clean_submission_that_does_not_get_full_marks_is_noticed(results: dict[str, Result]) -> None:
+    card = card_of(results["a_opens_the_answer"])
+    (question,) = card.questions
+    wrong = question.checks[0].model_copy(update={"verdict": Verdict.FAILED, "points": 0.0})
+    questions = (question.model_copy(update={"checks": (wrong, *question.checks[1:])}),)
+    with stage(SUITE) as made_up:
+        found = attack.Findings(made_up, card.isolation)
+        assert findings(results, found, questions=questions) == ["I1", "I2"]
 
 
 # --------------------------------------------------------------------------------------------------------- the reports

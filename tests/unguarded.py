@@ -19,10 +19,11 @@ import torch
 
 from grader import assignment
 from grader.assignment import Limits
-from grader.attack import SECRET_VARIABLE, Case, Stage, accomplice, handed_in, one_file, processes
+from grader.attack import Case, accomplice, handed_in, one_file, processes
 from grader.model import Scorecard, Submission, Verdict
 from grader.process import Unanswered, Zygote
 from grader.report import FORMULA
+from grader.stage import SECRET_VARIABLE, Stage
 from grader.student import Student
 
 INPUT = torch.tensor([-1.0, 2.0])
