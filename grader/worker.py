@@ -98,8 +98,8 @@ class Desk:
         except notebook.ProblemError as e:
             return wire.Message("refused", {"message": str(e)})
         sys.meta_path.insert(0, book.modules)
-        shims.StandIns(request.body["packages"]).install()
-        by_role = request.body["by_role"]
+        shims.StandIns(request.body.get("packages", ())).install()
+        by_role = request.body.get("by_role", True)
         read = {question["id"]: self._read(book, question, by_role) for question in request.body["questions"]}
         return wire.Message("loaded", {"questions": read, "problems": list(book.problems), "notes": list(book.notes)})
 
