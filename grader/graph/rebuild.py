@@ -133,6 +133,11 @@ class Network(nn.Module):
     def _canonical(self) -> canonical.Canonical:
         return canonical.canonical_of(self._program, self._caps)
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """Of each named tensor what it is: a parameter (trained), frozen, a buffer or a constant."""
+        return {spec.name: spec.kind for spec in self._program.tensors}
+
     def named_tensors(self) -> dict[str, Tensor]:
         """Parameters, buffers and constants under the names that their author gave them."""
         return {
