@@ -27,11 +27,16 @@ class Limits(Value):
 
 
 class Seeds(Value):
-    """`public` draws the inputs of public checks; `weights` the networks' initial weights; `training` the batches."""
+    """`public` draws the inputs of public checks; `weights` the networks' initial weights; `training` the batches.
+
+    The reference is trained from `reference_trainings` seeds (the two and those that follow), to measure how much a
+    seed changes; 1 measures nothing.
+    """
 
     public: int = 0
     weights: int = 0
     training: int = 0
+    reference_trainings: Annotated[int, Field(ge=1, le=100)] = 1
 
 
 class CheckSpec(Value):

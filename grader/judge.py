@@ -23,7 +23,17 @@ from grader import __version__, assignment, data, sandbox, unjudged
 from grader.assignment import Assignment, Question
 from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
 from grader.measurement import Measurements
-from grader.model import CheckResult, Environment, Isolation, QuestionResult, Scorecard, Submission, Verdict, Visibility
+from grader.model import (
+    CheckResult,
+    Environment,
+    Isolation,
+    ModelResult,
+    QuestionResult,
+    Scorecard,
+    Submission,
+    Verdict,
+    Visibility,
+)
 from grader.plan import Plan
 from grader.plugin import Case, Plugin, Work, options
 from grader.process import Fresh, Source, Unanswered, Zygote
@@ -129,7 +139,7 @@ def scorecard(setting: Setting, case: Case) -> Scorecard:
     """All that is known of a judged submission."""
     spec = setting.assignment
     questions = tuple(_question(setting, case, q) for q in spec.questions)
-    models, notes = _models(spec, case)
+    models, notes, flags = _models(spec, case)
     return Scorecard(
         student_id=case.submission.student_id,
         assignment=spec.id,
@@ -139,6 +149,7 @@ def scorecard(setting: Setting, case: Case) -> Scorecard:
         isolation=setting.isolation,
         environment=setting.environment,
         notes=(*_notes(setting, case), *notes),
+        flags=tuple(flags),
         output=case.student.close(),
         seconds=round(time.perf_counter() - case.started, 3),
     )
@@ -189,17 +200,21 @@ def _source(reading: dict[str, Any] | Unanswered) -> Iterator[str]:
     yield from map(str, reading["dropped"])
 
 
-def _models(spec: Assignment, case: Case) -> tuple[tuple[Any, ...], list[str]]:
+def _models(spec: Assignment, case: Case) -> tuple[tuple[ModelResult, ...], list[str], list[str]]:
+    """What was measured of the networks, with notes for the student and flags for the instructor."""
     if case.measured is None:
-        return (), []
-    models, notes = [], []
+        return (), [], []
+    models: list[ModelResult] = []
+    notes: list[str] = []
+    flags: list[str] = []
     for question, measured in case.measured.result().items():
         if measured.result:
             models.append(measured.result)
         elif measured.why:
             notes.append(f"{spec.question(question).title}: not trained, because {measured.why}")
         notes.extend(measured.notes)
-    return tuple(models), notes
+        flags.extend(measured.flags)
+    return tuple(models), notes, flags
 
 
 def _notes(setting: Setting, case: Case) -> Iterator[str]:

@@ -4,25 +4,30 @@ Theory of operation. A network is trained from its captured graph; one that has 
 that neither works for is said to be untrainable, and why. Everything that it is compared with (the baselines, the
 reference) is trained by the same recipe, data and seed, and each distinct network only once. All comparisons are on the
 same test images, whose labels have not left this process.
+
+Where the accuracy comes near a boundary of the scoring rule, student's network and reference are trained from two more
+seeds, initial weights included, and their means are what a check sees. Beside the test images a secretly transformed
+copy of some is scored; what that and the weights tell is for the instructor alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev
+from typing import Any, Literal, TypeVar
 
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grader import statistics
+from grader import honesty, statistics
 from grader.assignment import Assignment, BaselineSpec, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
 from grader.graph.rebuild import Refused
-from grader.model import Baseline, Epoch, ModelResult, Verdict
+from grader.model import Baseline, Epoch, ModelResult, SeedNoise, SeedResult, Verdict
 from grader.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
@@ -33,7 +38,12 @@ from grader.training import Training
 WAITING_THREADS = 16  # they only wait: one for each submission in flight
 FROM_GRAPH = "trained from its graph"
 IN_WORKER = "trained in its own process"
+MORE_SEEDS = (1, 2)  # added to the seeds near a boundary
 MOST = 1e9  # a number that a worker claims and that is larger is no loss and no time
+AGAIN = (
+    "Because the first training came close to where the points change, both were trained {count} times from different "
+    "seeds, and these are the means."
+)
 T = TypeVar("T")
 
 
@@ -48,11 +58,12 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Trained:
-    """The student's network and the reference's, trained alike."""
+    """The student's network and the reference's, trained alike; `note`, a sentence, where more seeds were needed."""
 
     student: Accuracy
     reference: Accuracy
     recipe: Recipe
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class Measured:
     result: ModelResult | None
     why: str
     notes: tuple[str, ...]
+    flags: tuple[str, ...]
     _trained: Trained | Exception
     _losses: tuple[float, ...] | Exception
 
@@ -100,10 +112,12 @@ class Started:
     recipe: Recipe
     method: str
     reason: str
-    own: Future[Training] | Exception
+    network: CapturedNetwork | None
+    own: Future[Outcome] | Exception
     losses: Future[Outcome] | Exception
     baselines: tuple[Rival, ...]
     reference: Future[Outcome]
+    more_of_reference: tuple[Future[Outcome], ...]
 
 
 class Measurements:
@@ -118,7 +132,8 @@ class Measurements:
         self._data = data
         self._device = device
         self._speed = speed
-        self._ready: dict[tuple[str, str], CapturedNetwork] = {}
+        self._probe = reference.lasting_seed("transformed test images")
+        self._ready: dict[tuple[str, str, int], CapturedNetwork] = {}
         self._in_worker = ThreadPoolExecutor(1, "worker-training")
         self._waiting = ThreadPoolExecutor(WAITING_THREADS, "measurement")
 
@@ -138,7 +153,7 @@ class Measurements:
         name = question.answers[0].name
         recipe_name, recipe = self._assignment.recipe(question.id, self._device, self._speed)
         method, reason = FROM_GRAPH, "its graph was captured and rebuilt without any of its code"
-        own: Future[Training] | Exception
+        own: Future[Outcome] | Exception
         losses: Future[Outcome] | Exception
         network: CapturedNetwork | None = None
         try:
@@ -151,45 +166,68 @@ class Measurements:
             losses = e
         except (Unanswered, WorkerLost) as e:
             own = losses = e
-        solution = self._submit(self._solution(question), recipe)
         compared = not isinstance(own, Exception)
-        baselines = tuple(self._rivals(student, question, recipe, network)) if compared else ()
-        return Started(question, name, recipe_name, recipe, method, reason, own, losses, baselines, solution)
+        for more in MORE_SEEDS if recipe.graded else ():
+            self._of_reference(question.id, name, more)  # here, because only one thread may draw weights
+        return Started(
+            question=question,
+            name=name,
+            recipe_name=recipe_name,
+            recipe=recipe,
+            method=method,
+            reason=reason,
+            network=network,
+            own=own,
+            losses=losses,
+            reference=self._submit_solution(question, recipe),
+            baselines=tuple(self._rivals(student, question, recipe, network)) if compared else (),
+            more_of_reference=tuple(self._noise(question, recipe)) if compared else (),
+        )
 
-    def _captured(self, student: Student, name: str) -> CapturedNetwork:
-        found = student.captured(name)
+    def _noise(self, question: Question, recipe: Recipe) -> Iterator[Future[Outcome]]:
+        """The reference from more seeds; a quick look and an accuracy that is only shown do without."""
+        if recipe.graded and self._speed == "full":
+            for more in range(1, self._assignment.seeds.reference_trainings):
+                yield self._submit_solution(question, recipe, more)
+
+    def _captured(self, student: Student, name: str, more: int = 0) -> CapturedNetwork:
+        found = student.captured(name, more)
         try:
             return captured(found.ir, found.tensors)
         except Refused as e:
             raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}") from e
 
-    def _solution(self, question: Question) -> CapturedNetwork:
-        return self._of_reference(question.id, question.answers[0].name)
+    def _submit_solution(self, question: Question, recipe: Recipe, more: int = 0) -> Future[Outcome]:
+        return self._submit(self._of_reference(question.id, question.answers[0].name, more), recipe, more=more)
 
-    def _of_reference(self, file: str, name: str) -> CapturedNetwork:
+    def _of_reference(self, file: str, name: str, more: int = 0) -> CapturedNetwork:
         """A network of the reference's, made ready once: the canonical form of an EfficientNet costs a second."""
-        if (file, name) not in self._ready:
-            found = self._reference.captured(file, name)
-            self._ready[file, name] = captured(found.ir, found.tensors)
-        return self._ready[file, name]
+        if (file, name, more) not in self._ready:
+            found = self._reference.captured(file, name, more)
+            self._ready[file, name, more] = captured(found.ir, found.tensors)
+        return self._ready[file, name, more]
 
-    def _submit(self, network: CapturedNetwork, recipe: Recipe, what: str = "train") -> Future[Outcome]:
-        seed = self._assignment.seeds.training
-        return self._trainer.submit(Job(network, recipe, seed, "overfit" if what == "overfit" else "train"))
-
-    def _train(self, network: CapturedNetwork, recipe: Recipe, name: str) -> Future[Training]:
-        """The student's own network: an outcome that is none becomes the exception that says so."""
-        return _then(self._submit(network, recipe), lambda outcome: _training(outcome, name))
-
-    def _train_in_worker(self, student: Student, name: str, recipe: Recipe) -> Training:
-        part = self._part(recipe)
-        images = {"images": part.train_images, "labels": part.train_labels, "test_images": part.test_images}
-        reply = student.train(name, recipe, images)
-        shape = (len(part.test_labels), len(part.classes))
-        logits, initial = (_scores(reply.tensors.get(key), shape, name) for key in ("logits", "initial_logits"))
-        return Training(
-            logits, initial, _curve(reply.body.get("curve"), name), _seconds(reply.body.get("seconds")), 0.0
+    def _submit(
+        self, network: CapturedNetwork, recipe: Recipe, what: Literal["train", "overfit"] = "train", more: int = 0
+    ) -> Future[Outcome]:
+        return self._trainer.submit(
+            Job(network, recipe, self._assignment.seeds.training + more, what, probe=self._probe)
         )
+
+    def _train(self, network: CapturedNetwork, recipe: Recipe, name: str, more: int = 0) -> Future[Outcome]:
+        """The student's own network: an outcome that is none becomes the exception that says so."""
+        return _then(self._submit(network, recipe, more=more), lambda outcome: _trained(outcome, name))
+
+    def _train_in_worker(self, student: Student, name: str, recipe: Recipe, more: int = 0) -> Outcome:
+        part = self._part(recipe)
+        test_images = honesty.with_copies(part.test_images, self._probe)
+        images = {"images": part.train_images, "labels": part.train_labels, "test_images": test_images}
+        reply = student.train(name, recipe, images, more)
+        shape, count = (len(test_images), len(part.classes)), len(part.test_labels)
+        logits, initial = (_scores(reply.tensors.get(key), shape, name) for key in ("logits", "initial_logits"))
+        curve, seconds = _curve(reply.body.get("curve"), name), _seconds(reply.body.get("seconds"))
+        training = Training(logits[:count], initial[:count], curve, seconds, 0.0)
+        return Outcome("", Verdict.PASSED, training=training, probe_logits=logits[count:])
 
     def _rivals(self, student: Student, question: Question, recipe: Recipe, own: CapturedNetwork | None) -> list[Rival]:
         assert question.network is not None  # noqa: S101  # asked only of networks
@@ -220,34 +258,92 @@ class Measurements:
             return self._collect(student, started)
         except Exception as e:  # noqa: BLE001  # as above
             fault = WorkerLost(f"{type(e).__name__}: {e}")
-            return Measured(None, str(fault), (), fault, fault)
+            return Measured(None, str(fault), (), (), fault, fault)
 
     def _collect(self, student: Student, started: Started) -> Measured:
         """Wait for one question's trainings and put its measurement together."""
         losses = _losses(started.losses, started.name)
         try:
-            training = _or_raise(started.own if isinstance(started.own, Exception) else started.own.result())
+            outcome = _or_raise(started.own if isinstance(started.own, Exception) else started.own.result())
         except Unanswered as e:
-            return Measured(None, "", (), e, losses)  # every check of the question says it
+            return Measured(None, "", (), (), e, losses)  # every check of the question says it
         except WorkerLost as e:
-            return Measured(None, str(e), (), e, losses)
+            return Measured(None, str(e), (), (), e, losses)
         labels = self._part(started.recipe).test_labels
-        trained = Trained(self._accuracy(training, labels), self._solved(started, labels), started.recipe)
-        result = self._result(student, started, training, labels)
-        return Measured(result, "", self._notes(student, started), trained, losses)
+        own, reference = self._accuracy(outcome, labels), self._solved(started, started.reference, labels)
+        seeds = self._seeds(student, started, own, reference, labels)
+        trained = Trained(
+            replace(own, mean_accuracy=fmean(s.network for s in seeds)),
+            replace(reference, mean_accuracy=fmean(s.reference for s in seeds)),
+            started.recipe,
+            AGAIN.format(count=len(seeds)) if len(seeds) > 1 else "",
+        )
+        result = self._result(student, started, _of(outcome), labels).model_copy(
+            update={"seeds": seeds, "noise": self._spread(started, reference, labels)}
+        )
+        flags = self._flags(student, started, outcome, own, labels)
+        return Measured(result, "", self._notes(student, started), flags, trained, losses)
 
-    def _solved(self, started: Started, labels: Tensor) -> Accuracy:
+    def _solved(self, started: Started, reference: Future[Outcome], labels: Tensor) -> Accuracy:
         """The reference's accuracy; that it has one is our business."""
-        outcome = started.reference.result()
+        outcome = reference.result()
         if outcome.training is None:
             raise WorkerLost(f"the reference of {started.question.id} was not trained: {outcome.reason}")
-        return self._accuracy(outcome.training, labels)
+        return self._accuracy(outcome, labels)
 
-    def _accuracy(self, training: Training, labels: Tensor) -> Accuracy:
+    def _accuracy(self, outcome: Outcome, labels: Tensor) -> Accuracy:
+        training = _of(outcome)
         initial = float((training.initial_logits.argmax(1) == labels).double().mean())
         classes = statistics.accuracy_per_class(_predictions(training), labels.numpy(), self._names)
         known = [c.accuracy for c in classes if c.accuracy is not None]
         return Accuracy(sum(known) / len(known), initial, len(labels))
+
+    def _seeds(
+        self, student: Student, started: Started, own: Accuracy, reference: Accuracy, labels: Tensor
+    ) -> tuple[SeedResult, ...]:
+        """The accuracies of the first seed; where they are near a boundary of the scoring rule, of more seeds too."""
+        seed = self._assignment.seeds.training
+        first = SeedResult(seed=seed, network=own.mean_accuracy, reference=reference.mean_accuracy)
+        if not started.recipe.graded or not statistics.near_boundary(first.network, first.reference):
+            return (first,)
+        try:
+            theirs = [self._submit_solution(started.question, started.recipe, more) for more in MORE_SEEDS]
+            mine = [self._again(student, started, more) for more in MORE_SEEDS]
+            accuracies = [self._accuracy(future.result(), labels).mean_accuracy for future in mine]
+        except Unanswered:
+            return (first,)  # it has been trained once, and that counts
+        references = [self._solved(started, future, labels).mean_accuracy for future in theirs]
+        return first, *(
+            SeedResult(seed=seed + more, network=a, reference=b)
+            for more, a, b in zip(MORE_SEEDS, accuracies, references, strict=True)
+        )
+
+    def _again(self, student: Student, started: Started, more: int) -> Future[Outcome]:
+        """The student's network from another seed, in the way that it was trained before."""
+        if started.network is None:
+            return self._in_worker.submit(self._train_in_worker, student, started.name, started.recipe, more)
+        network = self._captured(student, started.name, more)
+        if network.fingerprint != started.network.fingerprint:
+            raise Unanswered(Verdict.FAILED, f"{started.name} is another network when it is built again.")
+        return self._train(network, started.recipe, started.name, more)
+
+    def _spread(self, started: Started, reference: Accuracy, labels: Tensor) -> SeedNoise | None:
+        """How much the seed changes of the reference, where that was to be measured."""
+        means = [self._solved(started, future, labels).mean_accuracy for future in started.more_of_reference]
+        means.append(reference.mean_accuracy)
+        return SeedNoise(trainings=len(means), mean=fmean(means), deviation=stdev(means)) if len(means) > 1 else None
+
+    def _flags(
+        self, student: Student, started: Started, outcome: Outcome, own: Accuracy, labels: Tensor
+    ) -> tuple[str, ...]:
+        """What the instructor should look at before the accuracy is believed."""
+        name, found = (
+            started.name,
+            honesty.head_start(started.name, own.initial_accuracy, len(labels), len(self._names)),
+        )
+        if outcome.probe_logits is not None:
+            found += honesty.memorised(name, _of(outcome).logits, outcome.probe_logits, labels)
+        return found + (honesty.flags(student.network(name), name) if started.network else ())
 
     def _result(self, student: Student, started: Started, training: Training, labels: Tensor) -> ModelResult:
         predictions, truth, names = _predictions(training), labels.numpy(), self._names
@@ -316,9 +412,9 @@ def _same(a: CapturedNetwork, b: CapturedNetwork | None) -> bool:
     return b is not None and (a.fingerprint, a.weights_digest) == (b.fingerprint, b.weights_digest)
 
 
-def _then(future: Future[Outcome], convert: Callable[[Outcome], Training]) -> Future[Training]:
+def _then(future: Future[Outcome], convert: Callable[[Outcome], Outcome]) -> Future[Outcome]:
     """A future of the converted result; nothing waits for it in a thread."""
-    converted: Future[Training] = Future()
+    converted: Future[Outcome] = Future()
 
     def done(finished: Future[Outcome]) -> None:
         try:
@@ -330,10 +426,16 @@ def _then(future: Future[Outcome], convert: Callable[[Outcome], Training]) -> Fu
     return converted
 
 
-def _training(outcome: Outcome, name: str) -> Training:
+def _trained(outcome: Outcome, name: str) -> Outcome:
     if outcome.training is not None:
-        return outcome.training
+        return outcome
     raise _fault(outcome, name)
+
+
+def _of(outcome: Outcome) -> Training:
+    """The training of an outcome that is known to have one."""
+    assert outcome.training is not None  # noqa: S101  # looked at before
+    return outcome.training
 
 
 def _losses(source: Future[Outcome] | Exception, name: str) -> tuple[float, ...] | Exception:

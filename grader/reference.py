@@ -32,7 +32,7 @@ class Reference:
         self.folder = folder
         self._assignment = assignment
         self._modules: dict[str, ModuleType] = {}
-        self._captured: dict[tuple[str, str], Captured] = {}
+        self._captured: dict[tuple[str, str, int], Captured] = {}
 
     @property
     def checks_folder(self) -> Path:
@@ -59,6 +59,16 @@ class Reference:
         mac = hmac.new(self.key, f"{digest}/{question_id}".encode(), "sha256").digest()
         return int.from_bytes(mac[:7], "big")
 
+    def lasting_seed(self, purpose: str) -> int:
+        """A secret seed for what is kept with trainings: drawn from the solutions alone, so that another word in a
+        rubric or a check does not make every training of a class out of date.
+        """
+        h = hashlib.sha256()
+        for path in sorted(self.folder.glob("*.py")):
+            h.update(path.name.encode())
+            h.update(path.read_bytes())
+        return int.from_bytes(hmac.new(h.digest(), purpose.encode(), "sha256").digest()[:7], "big")
+
     def run(self, name: str, *inputs: Tensor, weights: dict[str, Tensor] | None = None) -> Tensor:
         """The reference's output of the layer `name`, under `weights` when given."""
         return answers.run_layer(name, self.value(name), list(inputs), weights).output
@@ -68,14 +78,14 @@ class Reference:
         captured = self.captured(self._file(name), name)
         return rebuild(captured.ir, captured.tensors)
 
-    def captured(self, file: str, name: str) -> Captured:
-        """The network `name` of `file`.py, captured as a student's is, under the assignment's seed."""
-        if (file, name) not in self._captured:
-            torch.manual_seed(self._assignment.seeds.weights)
+    def captured(self, file: str, name: str, more: int = 0) -> Captured:
+        """The network `name` of `file`.py, captured as a student's is, under the assignment's seed, `more` added."""
+        if (file, name, more) not in self._captured:
+            torch.manual_seed(self._assignment.seeds.weights + more)
             network = next(q.network for q in self._assignment.questions if q.network)
             model = answers.build_model(name, self._value(file, name), network.classes, network.input_shape[0])
-            self._captured[file, name] = self._capture(file, name, model, network.input_shape)
-        return self._captured[file, name]
+            self._captured[file, name, more] = self._capture(file, name, model, network.input_shape)
+        return self._captured[file, name, more]
 
     def _capture(self, file: str, name: str, model: nn.Module, shape: tuple[int, int, int]) -> Captured:
         try:

@@ -154,7 +154,7 @@ class Student:
         self._stations = {q.id: self._station([q]) if q.network else self._layers for q in assignment.questions}
         self._final: dict[tuple[str, str], Unanswered] = {}
         self._networks: dict[str, Network] = {}
-        self._captured: dict[str, Captured] = {}
+        self._captured: dict[tuple[str, int], Captured] = {}
 
     def _station(self, questions: list[Question]) -> Station:
         return Station(self.submission, questions, self._assignment, self._crew)
@@ -186,14 +186,18 @@ class Student:
 
     # ------------------------------------------------------------------------------------------------- for the judge
 
-    def captured(self, name: str) -> Captured:
-        """The graph and weights of the network `name`. Raises `Unanswered`, also when it has no faithful graph."""
-        if name not in self._captured:
-            self._captured[name] = self._once(name, "capture", lambda: self._capture(name))
-        return self._captured[name]
+    def captured(self, name: str, more: int = 0) -> Captured:
+        """The graph and weights of the network `name`. Raises `Unanswered`, also when it has no faithful graph.
 
-    def _capture(self, name: str) -> Captured:
-        body = {**self._model_body(name), "batch": CAPTURE_BATCH}
+        `more` is added to the seed of the weights; a network that was bound to its name ready-made keeps its own.
+        """
+        if (name, more) not in self._captured:
+            what = f"capture {more}" if more else "capture"
+            self._captured[name, more] = self._once(name, what, lambda: self._capture(name, more))
+        return self._captured[name, more]
+
+    def _capture(self, name: str, more: int) -> Captured:
+        body = {**self._model_body(name, more), "batch": CAPTURE_BATCH}
         reply = self._ask(name, wire.Message("capture", body))
         note = str(reply.body.get("note", ""))
         if reply.kind == "uncapturable":
@@ -204,18 +208,21 @@ class Student:
             raise Unanswered(Verdict.FAILED, f"{name} gave no graph.")
         return Captured(ir, reply.tensors, note)
 
-    def train(self, name: str, recipe: Recipe, images: dict[str, Tensor]) -> wire.Message:
-        """Train the network `name` in its worker: the second step of the ladder, for what has no faithful graph."""
+    def train(self, name: str, recipe: Recipe, images: dict[str, Tensor], more: int = 0) -> wire.Message:
+        """Train the network `name` in its worker: the second step of the ladder, for what has no faithful graph.
+
+        `more` is added to both seeds.
+        """
         body = {
-            **self._model_body(name),
+            **self._model_body(name, more),
             "recipe": recipe.to_dict(),
-            "training_seed": self._assignment.seeds.training,
+            "training_seed": self._assignment.seeds.training + more,
         }
         return self._ask(name, wire.Message("train", body, images))
 
-    def _model_body(self, name: str) -> dict[str, Any]:
+    def _model_body(self, name: str, more: int) -> dict[str, Any]:
         question, _ = self._answers[name]
-        return {"name": name, "network": _network(question), "seed": self._assignment.seeds.weights}
+        return {"name": name, "network": _network(question), "seed": self._assignment.seeds.weights + more}
 
     def reading(self, question: Question) -> dict[str, Any] | Unanswered:
         """What was found of a question, or why nothing was."""

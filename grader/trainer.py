@@ -82,7 +82,10 @@ class PythonNetwork:
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """One network to train by a recipe, or to let learn one batch by heart. Wall time counts from the job's start."""
+    """One network to train by a recipe, or to let learn one batch by heart. Wall time counts from the job's start.
+
+    With a `probe`, a copy of some test images that it transforms is scored as well; see grader.honesty.
+    """
 
     network: CapturedNetwork | PythonNetwork
     recipe: Recipe
@@ -90,6 +93,7 @@ class Job:
     what: Literal["train", "overfit"] = "train"
     wall_seconds: float = 900.0
     memory_mib: int = 4096
+    probe: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,6 +101,7 @@ class Outcome:
     """How a job ended: PASSED with a `training` or, for overfit, `losses`; any other verdict with a `reason`.
 
     FAILED: the loss did not stay finite. RAISED: the network could not be run. INTERNAL: not the network's fault.
+    `probe_logits`: the trained network's scores of the transformed copies, (P, C) float32, where the job had a probe.
     """
 
     key: str
@@ -105,6 +110,7 @@ class Outcome:
     training: Training | None = None
     losses: tuple[float, ...] = ()
     cached: bool = False
+    probe_logits: Tensor | None = None
 
 
 def captured(ir: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> CapturedNetwork:
@@ -169,6 +175,7 @@ class Trainer:
             "network": _identity(job.network),
             "recipe": job.recipe.to_dict() if job.what == "train" else None,
             "seed": job.seed,
+            "probe": job.probe if job.what == "train" else None,
             "data": self._data.digest,
             "torch": metadata.version("torch"),
             "threads": 1,
@@ -224,6 +231,7 @@ def _request(key: str, job: Job, path: Path) -> bytes:
         "recipe": job.recipe.to_dict(),
         "seed": job.seed,
         "memory_mib": job.memory_mib,
+        "probe": job.probe,
     }
     if isinstance(job.network, CapturedNetwork):
         return wire.pack(wire.Message("captured", {**body, "ir": job.network.ir}, dict(job.network.tensors)))
@@ -244,7 +252,8 @@ def _read(path: Path, key: str, *, cached: bool) -> Outcome | None:
         curve = tuple((loss, accuracy) for loss, accuracy in tensors["curve"].tolist())
         scores = (tensors["logits"], tensors["initial_logits"])
         training = Training(*scores, curve, note["seconds"], note["cpu_seconds"])
-        return Outcome(key, Verdict.PASSED, training=training, cached=cached)
+        probe_logits = tensors.get("probe_logits")
+        return Outcome(key, Verdict.PASSED, training=training, cached=cached, probe_logits=probe_logits)
     except (DataError, KeyError, TypeError):
         return None
 
@@ -432,14 +441,16 @@ class _Work:
     def _train(self, model: _Model, message: Message, recipe: Recipe) -> tuple[dict[str, Tensor], dict[str, Any]]:
         import torch
 
+        from grader.honesty import with_copies
         from grader.training import train
 
         data = self._subset(recipe)
+        count = len(data.test_images)
         result = train(
             model.module,
             data.train_images,
             data.train_labels,
-            data.test_images,
+            with_copies(data.test_images, message.body["probe"]),
             recipe,
             message.body["seed"],
             self._device,
@@ -448,7 +459,10 @@ class _Work:
             model.static_batch,
         )
         curve = torch.tensor(result.curve, dtype=torch.float64)
-        tensors = {"logits": result.logits, "initial_logits": result.initial_logits, "curve": curve}
+        tensors = {"curve": curve}
+        tensors |= {"logits": result.logits[:count], "initial_logits": result.initial_logits[:count]}
+        if message.body["probe"] is not None:
+            tensors["probe_logits"] = result.logits[count:]
         return tensors, {"seconds": result.seconds, "cpu_seconds": result.cpu_seconds}
 
     def _write(self, message: Message, tensors: dict[str, Tensor], note: dict[str, Any]) -> None:

@@ -33,6 +33,7 @@ def award_accuracy(trained, name, award):
     """Points for an accuracy near the reference's, which was trained alike."""
     own, reference = trained.student.mean_accuracy, trained.reference.mean_accuracy
     message = f"{name} reaches {own:.1%}; our own, trained alike on the same images, {reference:.1%}. "
+    message += f"{trained.note} " if trained.note else ""
     full, none = max(reference - 0.03, 0), max(reference - 0.15, 0)
     award(
         score(own, reference, full_margin=0.03, zero_margin=0.15),
