@@ -453,7 +453,7 @@ WITHOUT = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("change", "failing", "shares"), WITHOUT, ids=lambda v: str(v)[:32])
+@pytest.mark.parametrize(("change", "failing", "shares"), WITHOUT, ids=lambda v: " ".join(sorted(v)))
 def test_a_part_that_is_missing_costs_its_points_and_no_others(change, failing, shares):
     graded = grade_efficientnet(partial(SmallEfficientNet, **change))
     assert set(graded.failed) == {f"test_efficientnet_{name}" for name in failing}
