@@ -136,8 +136,10 @@ def suite() -> Path:
 
 
 def cases(folder: Path) -> list[Case]:
-    """The cases of a suite for this machine, by name. Raises `AssignmentError` for an expect.toml that is wrong."""
+    """The cases of a suite for this machine, by name. Raises `AssignmentError` for a wrong expect.toml, or for none."""
     found = [Case(path.parent, _expectation(path)) for path in sorted(folder.glob("*/expect.toml"))]
+    if not found:  # a suite that is not there must not look like a machine that stood
+        raise AssignmentError(f"{folder} holds no attacks: wanted folders with an expect.toml.")
     return [c for c in found if c.expected.machine in ("", platform.machine())]
 
 
@@ -173,7 +175,10 @@ def one_file(student_id: str, text: str) -> Submission:
 
 
 def attack(folder: Path | None = None) -> list[Result]:
-    """Run the whole suite on this machine through the judge."""
+    """Run the whole suite on this machine through the judge: under a minute.
+
+    Raises `SandboxUnavailable` where there are no walls, for there the attacks would work, and `AssignmentError`.
+    """
     where = folder or suite()
     with stage(where) as made:
         return run(cases(where), made)

@@ -20,6 +20,7 @@ import pytest
 
 from grader import attack, report, sandbox
 from grader.attack import Case, Result
+from grader.errors import AssignmentError, SandboxUnavailable
 from grader.model import Gradebook, Scorecard, Verdict
 from grader.sandbox import Sandbox, kernel
 from grader.stage import CLEAN, stage
@@ -138,6 +139,19 @@ def loose() -> dict[str, Result]:
         patch.setattr(sandbox, "choose", lambda **_: Sandbox(level_1, forks=True))
         patch.setattr(attack, "_plan", lambda *where: replace(plan(*where), trust=True))
         return {r.name: r for r in attack.run([c for c in CASES if c.name in names], made_up)}
+
+
+def test_a_machine_without_walls_is_not_attacked() -> None:
+    level_1 = Sandbox(sandbox.choose(fresh=True).isolation, forks=True)
+    with stage(SUITE) as made_up, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sandbox, "choose", lambda **_: level_1)
+        with pytest.raises(SandboxUnavailable, match="isolation level 1"):
+            attack.run(CASES[:1], made_up)
+
+
+def test_a_suite_that_is_not_there_is_no_success(tmp_path: Path) -> None:
+    with pytest.raises(AssignmentError, match="holds no attacks"):
+        attack.cases(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,3 @@
+"""What lies here is material of test_attacks.py, not tests."""
+
+collect_ignore_glob = ["*"]
