@@ -15,79 +15,26 @@ What is not mentioned is not asserted.
 
 from __future__ import annotations
 
-import re
-import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grader import assignment, batch, data, intake
-from grader.batch import Plan
+from grader import intake
 from grader.model import CheckResult, Scorecard
+from tests.hurried import ROOT, grade
 
-ROOT = Path(__file__).resolve().parent.parent
 CASES = sorted(p.parent for p in (ROOT / "tests" / "submissions").glob("*/expect.toml"))
 KEYS = {"about", "points", "pending", "notes", "verdicts", "messages"}
-LAYER_SECONDS, NETWORK_SECONDS, MEMORY_MIB = 8, 60, 3072
-RECIPES = """
-[recipes.q6_lenet.cpu-quick]
-epochs = 1
-batch_size = 50
-learning_rate = 0.03
-train_per_class = 10
-test_per_class = 10
-
-[recipes.q7_efficientnet.cpu-quick]
-optimizer = "adamw"
-epochs = 1
-batch_size = 50
-learning_rate = 2e-3
-train_per_class = 10
-test_per_class = 10
-graded = false
-"""
 
 pytestmark = pytest.mark.slow
-
-
-def hurried(folder: Path) -> Path:
-    """A copy of the assignment with small limits, and recipes of one epoch on a hundred images."""
-    shutil.copytree(ROOT / "assignments" / "cnn-cifar10", folder)
-    path = folder / "assignment.toml"
-    text = path.read_text(encoding="utf-8").partition("[recipes.")[0] + RECIPES
-    first, *questions = text.split("[questions.limits]")
-    first = re.sub(r"wall_seconds = \d+", f"wall_seconds = {LAYER_SECONDS}", first)
-    rest = [re.sub(r"wall_seconds = \d+", f"wall_seconds = {NETWORK_SECONDS}", q) for q in questions]
-    text = "[questions.limits]".join([first, *rest])
-    path.write_text(re.sub(r"memory_mib = \d+", f"memory_mib = {MEMORY_MIB}", text), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
 def cards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scorecard]:
     """The scorecard of every case, by its name."""
-    tmp = tmp_path_factory.mktemp("class")
-    folder = hurried(tmp / "assignment")
-    images = tmp / "images.safetensors"
-    data.stand_in(10, 10).save(images)
-    plan = Plan(
-        assignment=str(folder),
-        reference=str(ROOT / "reference" / "cnn-cifar10"),
-        data=str(images),
-        device="cpu",
-        speed="quick",
-        jobs=1,
-        cache=str(tmp / "cache"),
-        trust=True,  # the cases are our own: hidden checks run without a sandbox too
-    )
-    found: dict[str, Scorecard] = {}
-    handed_in = intake.collect(ROOT / "tests" / "submissions")
-    batch.grade(
-        plan, assignment.load(folder), handed_in, lambda _: None, lambda card: found.update({card.student_id: card})
-    )
-    return found
+    return grade(intake.collect(ROOT / "tests" / "submissions"), tmp_path_factory.mktemp("class"))
 
 
 def chosen(card: Scorecard, key: str) -> list[CheckResult]:
