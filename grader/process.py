@@ -16,6 +16,7 @@ import array
 import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -37,6 +38,8 @@ from grader.sandbox.blueprint import Blueprint, Setup, Trap, from_report, level_
 
 START_SECONDS = 120.0  # an import of torch on a machine that is busy with other work
 GRACE_SECONDS = 5.0
+DYING_SECONDS = 2.0  # from the end of a process's channel to the end of the process, on a busy machine
+CUT = "It cut its connection to the judge instead of answering."
 STOPS = frozenset(getattr(signal, name) for name in ("SIGKILL", "SIGXCPU") if hasattr(signal, name))
 
 
@@ -157,6 +160,9 @@ class Life(Protocol):
     def kill(self) -> None:
         """SIGKILL to all of it."""
 
+    def dies(self, seconds: float) -> bool:
+        """Whether it ends by itself within so many seconds."""
+
     def wait(self) -> Death:
         """How it ended; waits for the end."""
 
@@ -190,7 +196,9 @@ class Worker:
                 f"Look for an endless loop, or for training that starts when the file is read.",
             ) from None
         except (wire.Closed, OSError):
-            raise self._death(self.end()) from None
+            died = self._life.dies(DYING_SECONDS)  # before we kill it ourselves, or every death would be by SIGKILL
+            death = self.end()
+            raise (self._death(death) if died else Unanswered(Verdict.FAILED, CUT)) from None
         except wire.Bad as e:
             self.end()
             raise Unanswered(Verdict.FAILED, f"The answer could not be read: {e}.") from None
@@ -396,6 +404,13 @@ class ForkedLife:
                 else:
                     signal.pidfd_send_signal(self._handle, signal.SIGKILL)
 
+    def dies(self, seconds: float) -> bool:
+        """Whether the zygote has something to say of its end."""
+        with contextlib.suppress(OSError, ValueError):
+            self._know_pid()
+            return bool(select.select([self._status], [], [], seconds)[0])
+        return False
+
     def wait(self) -> Death:
         """What the zygote said of its end."""
         if self._death is None:
@@ -432,6 +447,12 @@ class FreshLife:
         """SIGKILL to its process group; where there are none, to it."""
         _kill_tree(self._process.pid)
         self._process.kill()
+
+    def dies(self, seconds: float) -> bool:
+        """Whether our child ends by itself."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self._process.poll() is not None
 
     def wait(self) -> Death:
         """How our child ended."""
