@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import groupby
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -14,6 +16,9 @@ from rich.text import Text
 from grader.batch import Event
 from grader.model import Scorecard, Verdict
 from grader.text import plain
+
+if TYPE_CHECKING:
+    from grader.attack import Result
 
 COLOURS = {Verdict.PASSED: "green", Verdict.UNGRADED: "yellow", Verdict.SKIPPED: "dim", Verdict.INTERNAL: "magenta"}
 RUNNING_SHOWN = 3
@@ -86,4 +91,16 @@ def student_summary(card: Scorecard) -> Table:
             said = check.message
             table.add_row(question.title, what, verdict(check.verdict), f"{check.points:g}/{check.max_points:g}")
         table.add_section()
+    return table
+
+
+def attacks(results: list[Result]) -> Table:
+    """One line per group of attacks, and one per attack that came through."""
+    table = Table("group", "attacks", "came through", title="The attack suite on this machine")
+    for group, members in groupby(sorted(results, key=lambda r: r.group), key=lambda r: r.group):
+        tried = list(members)
+        through = [r for r in tried if r.problems]
+        table.add_row(group, str(len(tried)), Text(str(len(through)), style="red" if through else "green"))
+        for result in through:
+            table.add_row("", plain(result.name), Text("; ".join(map(plain, result.problems)), style="red"))
     return table
