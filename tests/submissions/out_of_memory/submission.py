@@ -8,9 +8,8 @@ def relu(x):
 
 
 def linear(x, weight, bias):
-    kept = []
-    while True:
-        kept.append(bytearray(256 << 20))
+    table = [0.0] * 10_000_000_000
+    return table
 
 
 avg_pool_square = nn.AvgPool2d(3, stride=2)
