@@ -13,7 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from grader.graph import operators
+from grader.graph import measure, operators
 from grader.graph.rebuild import Caps, Network, Refused, rebuild
 from tests.networks import MODELS, SHAPE, captured, fresh, make, rebuilt, short_training
 
@@ -50,6 +50,18 @@ def test_a_rebuilt_network_says_what_it_is() -> None:
 
 def test_flops_are_twice_the_multiplications() -> None:
     assert rebuilt("in place").layers[0].flops == 2 * (28 * 28 * 6) * (5 * 5 * 3)
+
+
+def test_measuring_a_network_leaves_those_that_run_in_other_threads_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's counter of FLOPs hooks every module of the process, and its hooks fail in inference mode."""
+    ir, tensors = form()
+    hooks = torch.nn.modules.module._global_forward_pre_hooks
+    seen: list[int] = []
+    step = measure.Meter._step
+    monkeypatch.setattr(measure.Meter, "_step", lambda self, node: (seen.append(len(hooks)), step(self, node))[1])
+    rebuild(ir, tensors)
+    assert seen
+    assert not any(seen)
 
 
 def test_steps_have_all_arguments() -> None:

@@ -56,6 +56,26 @@ def measure(program: Program, graph: Graph, batch: int, caps: Caps, *, backward:
         raise Refused(f"the network does not work on {batch} images: {first}") from None
 
 
+class Whole:
+    """In place of a counter's tracker of modules: everything is one."""
+
+    parents = frozenset({"Global"})
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+
+class Counter(FlopCounterMode):
+    """torch's counter of FLOPs without its hooks on every module of the process, which other threads would run into."""
+
+    def __init__(self) -> None:
+        super().__init__(display=False)
+        self.mod_tracker = Whole()  # type: ignore[assignment]  # all that is asked of it
+
+
 class Meter:
     """One run on the meta device, stopped at the first tensor or sum that is too large."""
 
@@ -78,7 +98,7 @@ class Meter:
 
     def run(self, *, backward: bool) -> Measurement:
         """Every node, then the gradients."""
-        with FlopCounterMode(display=False) as counter:
+        with Counter() as counter:
             for _, node in self._graph:
                 before = counter.get_total_flops()
                 self._step(node)
