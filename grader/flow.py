@@ -16,7 +16,7 @@ import ast
 import builtins
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -77,6 +77,11 @@ class Flow:
         self.binders = self._by_name(lambda unit: unit.binds)
         self.changers = self._by_name(lambda unit: () if self.reasons[unit.index] else unit.mutates)
         self.stars = [u.index for u in self.units if u.star]
+        self._definitions = {
+            name: Definition(name, kind, unit.statement.place)
+            for unit in self.units
+            for name, kind in unit.binds.items()
+        }
 
     @property
     def file(self) -> str:
@@ -96,13 +101,9 @@ class Flow:
                 conditional = unit.conditional or bool(sets)
                 self.units[i] = replace(unit, binds=bound, conditional=conditional, mutates=unit.mutates | altered)
 
-    def definitions(self) -> dict[str, Definition]:
+    def definitions(self) -> Mapping[str, Definition]:
         """Every top-level name with its last binding, in the order of the first."""
-        found: dict[str, Definition] = {}
-        for unit in self.units:
-            for name, kind in unit.binds.items():
-                found[name] = Definition(name, kind, unit.statement.place)
-        return found
+        return self._definitions
 
     def _by_name(self, names: Callable[[Unit], Iterable[str]]) -> dict[str, list[int]]:
         """The statements in order for each name; those under the main guard only where nothing else binds the name."""

@@ -20,7 +20,7 @@ import linecache
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.abc import Loader, MetaPathFinder
@@ -67,7 +67,7 @@ class Piece:
 # ------------------------------------------------------------------------------------------------------- all files
 
 
-SHOWN = 12  # names in one message
+SHOWN = 6  # names in one message
 QUESTION_FILE = re.compile(r"(q\d{1,2})(?![0-9])", re.IGNORECASE)
 
 
@@ -422,11 +422,11 @@ class Found:
     several: tuple[Definition, ...] = ()
 
 
-def find(book: Book, answer: str, aliases: Sequence[str] = (), question: str = "") -> Found:
+def find(book: Book, answer: str, aliases: Sequence[str] = (), question: str = "", taken: Container[str] = ()) -> Found:
     """Look for an answer by its name, then by its aliases: patterns matched in full, ignoring case.
 
     Among several that match an alias a class goes before a function and this before an object, so that `net = Net()`
-    beside `class Net` is no riddle.
+    beside `class Net` is no riddle. Where there is none, what else is defined is named, but for what is `taken`.
     """
     if exact := book.where(answer, question):
         return Found(answer, f"{answer} was found under its own name", exact.place)
@@ -440,10 +440,11 @@ def find(book: Book, answer: str, aliases: Sequence[str] = (), question: str = "
             if same:
                 names = ", ".join(d.name for d in same)
                 return Found("", f"{names} could each be {answer}: rename the right one {answer}", None, tuple(same))
-    bound = [str(d) for d in definitions.values() if d.kind != "import"]
+    bound = [str(d) for d in definitions.values() if d.kind != "import" and d.name not in taken]
     more = f" and {len(bound) - SHOWN} more" if len(bound) > SHOWN else ""
-    found = f"found instead: {', '.join(bound[:SHOWN])}{more}" if bound else "nothing is defined at all"
-    return Found("", f"nothing is named {answer} or alike; {found}")
+    nothing = "what there is answers other questions" if definitions else "nothing is defined at all"
+    found = f"found instead: {', '.join(bound[:SHOWN])}{more}" if bound else nothing
+    return Found("", f"nothing is named {answer} or alike; {found}. Bind your answer to the name {answer}")
 
 
 def _by_name(book: Book, question: str) -> dict[str, Definition]:

@@ -355,7 +355,7 @@ def _raised(name: str, body: dict[str, Any], when: str, allowed: tuple[str, ...]
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] if text.startswith("the ") else text
+    return text[:1].upper() + text[1:] if text.startswith(("the ", "nothing ")) else text
 
 
 def _asked(question: Question, assignment: Assignment) -> dict[str, Any]:

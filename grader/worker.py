@@ -105,14 +105,19 @@ class Desk:
 
     def _read(self, book: notebook.Book, question: Question, by_role: bool) -> dict[str, Any]:
         """Bind one question's names; says what was found where, what was not, and what its statements raised."""
-        found = {a["name"]: notebook.find(book, a["name"], a["aliases"], question["id"]) for a in question["answers"]}
+        taken = {_named(book, other) for other in question["others"]}
+        found = {
+            a["name"]: notebook.find(book, a["name"], a["aliases"], question["id"], taken) for a in question["answers"]
+        }
         piece = book.slice([f.name for f in found.values() if f.name], question["id"])
         shelf = Shelf(book, piece)
         names = {answer: self._bind(answer, f, shelf) for answer, f in found.items()}
         for answer, state in names.items():
             if state["state"] == "missing" and not found[answer].name:
                 sought = by_role and question["network"] and not found[answer].several
-                names[answer] = (sought and self._bind_by_role(answer, book, question)) or _with_unread(state, book)
+                names[answer] = (sought and self._bind_by_role(answer, book, question, taken)) or _with_unread(
+                    state, book
+                )
         explanation = question["explanation"]
         return {
             "names": names,
@@ -133,10 +138,11 @@ class Desk:
         self._bound[answer] = value
         return {"state": "found", "rule": f"{found.rule} ({found.place})"}
 
-    def _bind_by_role(self, answer: str, book: notebook.Book, question: Question) -> dict[str, Any] | None:
+    def _bind_by_role(
+        self, answer: str, book: notebook.Book, question: Question, taken: set[str]
+    ) -> dict[str, Any] | None:
         """A network under no known name: the one class or object that maps the images to scores of the classes."""
         network = question["network"]
-        taken = {_named(book, other) for other in question["others"]}
         candidates = [c for c in book.candidates(question["id"]) if c.name not in taken and c.kind != "function"]
         fitting: dict[str, object] = {}
         for candidate in candidates[:MOST_CANDIDATES]:

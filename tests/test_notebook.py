@@ -632,7 +632,9 @@ def test_several_that_fit_are_listed_and_none_is_taken() -> None:
 def test_nothing_that_fits_says_what_there_is() -> None:
     found = notebook.find(open_cells("import torch", "class Tudui: pass"), "LeNet", ["net"])
     assert (
-        found.rule == "nothing is named LeNet or alike; found instead: Tudui (class, submission.ipynb, cell 2, line 1)"
+        found.rule
+        == "nothing is named LeNet or alike; found instead: Tudui (class, submission.ipynb, cell 2, line 1). "
+        "Bind your answer to the name LeNet"
     )
 
 
