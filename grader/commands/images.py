@@ -1,0 +1,37 @@
+"""The images that networks are trained on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader.commands.shared import OK, out
+
+
+def prepare(
+    source: Annotated[
+        str, typer.Option("--source", help="torchvision, or a path: parquet files, or a folder of class folders.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    train_per_class: Annotated[int, typer.Option(min=1, help="Training images of each class.")] = 1000,
+    test_per_class: Annotated[int, typer.Option(min=1, help="Test images of each class.")] = 1000,
+    salt: Annotated[str, typer.Option(help="Draws another subset; keep it private for a hidden test set.")] = "",
+) -> int:
+    """Write a balanced subset of CIFAR-10 (or your own images) as one file."""
+    from grader import data  # torch comes with it
+
+    made = data.prepare(source, output, train_per_class, test_per_class, salt)
+    out.print(f"{output}: {data.describe(made)}", soft_wrap=True)
+    return OK
+
+
+def info(
+    file: Annotated[Path | None, typer.Argument(help="A prepared file; without it, the stand-in.")] = None,
+) -> int:
+    """Say what a prepared file holds."""
+    from grader import data  # torch comes with it
+
+    out.print(data.describe(data.open_default(file)), soft_wrap=True)
+    return OK
