@@ -483,7 +483,11 @@ def test_no_text_is_missing_or_left_over_in_any_language(lang: str) -> None:
 
 
 def test_every_text_that_the_code_names_exists_and_every_text_is_used() -> None:
-    files = [*content.folder("reports").glob("*.j2"), ROOT / "grader" / "report.py", ROOT / "grader" / "charts.py"]
+    files = [
+        *content.folder("reports").glob("*.j2"),
+        ROOT / "grader" / "report.py",
+        *(ROOT / "grader" / "charts").glob("*.py"),
+    ]
     source = "".join(p.read_text(encoding="utf-8") for p in files)
     named = set(re.findall(r'"((?:page|student|model|fine|class|chart)\.[a-z_]*[a-z])"', source))
     families = ("verdict.", "mark.", "next.", "visibility.", "conclusion.")  # looked up by value

@@ -1,0 +1,27 @@
+"""Charts as inline SVG: typed functions from values to markup, each with a title and a description.
+
+Every function takes `t`, which gives a text of the page's language by its key.
+"""
+
+from grader.charts.networks import MATRIX_LIMIT, Dot, Series, class_accuracy, confusion, learning_curve, networks
+from grader.charts.points import distribution, points_bar, share_bar, sparkline
+from grader.charts.svg import WIDTH, Text, marker, percent, short_count
+
+__all__ = [
+    "MATRIX_LIMIT",
+    "WIDTH",
+    "Dot",
+    "Series",
+    "Text",
+    "class_accuracy",
+    "confusion",
+    "distribution",
+    "learning_curve",
+    "marker",
+    "networks",
+    "percent",
+    "points_bar",
+    "share_bar",
+    "short_count",
+    "sparkline",
+]

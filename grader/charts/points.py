@@ -1,0 +1,81 @@
+"""Charts of points: how many are reached, and how a class has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from grader.charts.svg import WIDTH, Scale, Text, svg, tag
+
+
+def points_bar(points: float, pending: float, maximum: float, t: Text) -> Markup:
+    """How much of the maximum is reached, pending and lost."""
+    scale = WIDTH / maximum if maximum else 0.0
+    reached, waiting = points * scale, pending * scale
+    parts = [
+        tag("rect", cls="track", x=0, y=0, width=WIDTH, height=12, rx=3),
+        tag("rect", cls="reached", x=0, y=0, width=reached, height=12, rx=3),
+        tag("rect", cls="waiting", x=reached, y=0, width=waiting, height=12, rx=3),
+    ]
+    desc = t("chart.points_desc", points=f"{points:g}", max=f"{maximum:g}", pending=f"{pending:g}")
+    return svg(12, t("chart.points"), desc, parts)
+
+
+def distribution(counts: Sequence[int], maximum: float, t: Text) -> Markup:
+    """How many students have how many points: one bar for each equal part of the maximum."""
+    left, right, top, bottom = 4.0, WIDTH - 4, 20.0, 120.0
+    width = (right - left) / len(counts)
+    height = Scale(0, max(*counts, 1), 0, bottom - top)
+    parts = [tag("line", cls="axis", x1=left, x2=right, y1=bottom, y2=bottom)]
+    for i, count in enumerate(counts):
+        x = left + width * i
+        if count:
+            parts.append(
+                tag("rect", cls="bar", x=x + 2, y=bottom - height(count), width=width - 4, height=height(count))
+            )
+            parts.append(tag("text", str(count), x=x + width / 2, y=bottom - height(count) - 5, text_anchor="middle"))
+    for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end")):
+        parts.append(
+            tag(
+                "text",
+                f"{maximum * share:g}",
+                cls="tick",
+                x=left + (right - left) * share,
+                y=bottom + 16,
+                text_anchor=anchor,
+            )
+        )
+    return svg(bottom + 22, t("chart.distribution"), _bins(counts, maximum, t), parts)
+
+
+def sparkline(counts: Sequence[int], maximum: float, t: Text) -> Markup:
+    """The distribution of one question, small enough for a table's cell."""
+    width, height = 110.0, 26.0
+    step, tallest = width / len(counts), max(*counts, 1)
+    parts = [tag("line", cls="axis", x1=0, x2=width, y1=height, y2=height)]
+    for i, count in enumerate(counts):
+        tall = (height - 2) * count / tallest
+        if count:
+            parts.append(tag("rect", cls="bar", x=step * i + 1, y=height - tall, width=step - 2, height=tall))
+    return svg(height, t("chart.distribution"), _bins(counts, maximum, t), parts, width=width, cls="spark")
+
+
+def share_bar(count: int, total: int, tone: str, t: Text) -> Markup:
+    """A bar for `count` of `total`; `tone` is good, bad, wait or mute."""
+    width = 110.0
+    parts = [
+        tag("rect", cls="track", x=0, y=0, width=width, height=10, rx=2),
+        tag("rect", cls=f"fill-{tone}", x=0, y=0, width=width * count / total if total else 0, height=10, rx=2),
+    ]
+    title = t("chart.share", count=count, total=total)
+    return svg(10, title, title, parts, width=width, cls="spark")
+
+
+def _bins(counts: Sequence[int], maximum: float, t: Text) -> str:
+    """A histogram in words."""
+    step = maximum / len(counts)
+    filled = ((i, n) for i, n in enumerate(counts) if n)
+    return "; ".join(
+        t("chart.bin", low=f"{step * i:.3g}", high=f"{step * (i + 1):.3g}", count=n) for i, n in filled
+    ) or t("chart.nobody")
