@@ -55,8 +55,7 @@ def grade(plan: Plan, assignment: Assignment, submissions: list[Submission], wat
     left = {s.student_id: s for s in submissions}
 
     def done(scorecard: Scorecard) -> None:
-        del left[scorecard.student_id]
-        take(scorecard)
+        take(scorecard.handed_in_as(left.pop(scorecard.student_id)))
 
     with tempfile.TemporaryDirectory(prefix="torchgrader-", ignore_cleanup_errors=True) as scratch:
         plan = replace(plan, scratch=scratch)

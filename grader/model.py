@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any
@@ -301,6 +302,17 @@ class Scorecard(Value):
     flags: tuple[str, ...] = ()
     output: str = ""
     seconds: float = 0.0
+    name: str = ""
+    members: tuple[str, ...] = ()
+    platform: str = ""
+    platform_id: str = ""
+    submitted_at: datetime | None = None
+    late: bool | None = None
+
+    def handed_in_as(self, submission: Submission) -> Scorecard:
+        """The same with what the platform knows of the submission: whose, when, and what takes the points back."""
+        fields = ("name", "members", "platform", "platform_id", "submitted_at", "late")
+        return self.model_copy(update={f: getattr(submission, f) for f in fields})
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -383,12 +395,22 @@ class File:
 
 @dataclass(frozen=True)
 class Submission:
-    """What one student handed in. `problem` says why nothing of it can be graded, `notes` what was left out."""
+    """What one student handed in. `problem` says why nothing of it can be graded, `notes` what was left out.
+
+    The rest is what its platform knows of it: `name` is for people to read, `members` are the ids of a group, and
+    `platform_id` is what that platform needs to take the points back. `late` None: the platform did not say.
+    """
 
     student_id: str
     files: tuple[File, ...]
     problem: str = ""
     notes: tuple[str, ...] = ()
+    name: str = ""
+    members: tuple[str, ...] = ()
+    platform: str = ""
+    platform_id: str = ""
+    submitted_at: datetime | None = None
+    late: bool | None = None
 
     @cached_property
     def digest(self) -> str:
