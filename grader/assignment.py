@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from grader import content
 from grader.errors import AssignmentError, UsageError
-from grader.model import Points, Value, Visibility
+from grader.model import AskedLayer, Points, Value, Visibility, Window
 from grader.recipe import Recipe
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
@@ -47,11 +47,15 @@ class CheckSpec(Value):
 
 
 class Answer(Value):
-    """A name that a question asks for. `aliases` are regular expressions, matched in full, ignoring case."""
+    """A name that a question asks for. `aliases` are regular expressions, matched in full, ignoring case.
+
+    `window` is what a convolution or pooling lets slide over its input; it is drawn where an answer is wrong.
+    """
 
     name: Identifier
     kind: Literal["layer", "model"] = "layer"
     aliases: tuple[str, ...] = ()
+    window: Window | None = None
 
 
 class Explanation(Value):
@@ -63,11 +67,16 @@ class Explanation(Value):
 
 
 class Network(Value):
-    """What a model question measures: images (C, H, W) -> scores of `classes`, compared with `baselines`."""
+    """What a model question measures: images (C, H, W) -> scores of `classes`, compared with `baselines`.
+
+    `layers` (in order) and `parts` (how many steps of a kind) are shown beside the student's, and judge nothing.
+    """
 
     input_shape: tuple[int, int, int] = (3, 32, 32)
     classes: int = 10
     baselines: tuple[str, ...] = ()
+    layers: tuple[AskedLayer, ...] = ()
+    parts: dict[str, int] = Field(default_factory=dict)
 
 
 class Question(Value):

@@ -66,10 +66,46 @@ class Visibility(StrEnum):
 
 
 Points = Annotated[float, Field(ge=0)]
+Sizes = tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]]
+Margins = tuple[Annotated[int, Field(ge=0)], Annotated[int, Field(ge=0)]]
+
+
+class Window(Value):
+    """A window that slides over a plane, as a question asks for it: each pair is along the height, along the width.
+
+    `plane` is the size of what a check let it slide over.
+    """
+
+    kernel: Sizes
+    stride: Sizes = (1, 1)
+    padding: Margins = (0, 0)
+    dilation: Sizes = (1, 1)
+    plane: Sizes | None = None
+
+
+class Difference(Value):
+    """Where an answer differs from what was wanted. It holds no wanted value.
+
+    `index` is the place of the largest difference, `largest` its size: None where it is no number, or the check hidden.
+    `tenths` draws the plane (the last two dimensions) around it: a digit for each cell of `cell` elements (rows,
+    columns), 0 where all of them are within what was allowed, else their largest difference in tenths of the largest,
+    rounded up and at most 9. Where the shapes differ there is no more than the shapes.
+    """
+
+    found_shape: tuple[int, ...]
+    wanted_shape: tuple[int, ...]
+    index: tuple[int, ...] = ()
+    largest: Points | None = None
+    tenths: tuple[Annotated[str, Field(pattern=r"^[0-9]+$", max_length=64)], ...] = ()
+    cell: Sizes = (1, 1)
 
 
 class CheckResult(Value):
-    """One check of one submission. `message` is for the student; `detail` is a traceback cut to the student's lines."""
+    """One check of one submission. `message` is for the student; `detail` is a traceback cut to the student's lines.
+
+    `answer` is the asked-for name that it ran; `difference` and `window` say where a wrong answer differs and what was
+    to slide over what.
+    """
 
     id: str
     title: str
@@ -80,6 +116,9 @@ class CheckResult(Value):
     message: str = ""
     detail: str = ""
     seconds: Points = 0.0
+    answer: str = ""
+    difference: Difference | None = None
+    window: Window | None = None
 
     @model_validator(mode="after")
     def _fail_closed(self) -> CheckResult:
@@ -196,6 +235,14 @@ class Layer(Value):
     flops: int
 
 
+class AskedLayer(Value):
+    """A step that a question asks for; `also` are other spellings of `op` that are as good."""
+
+    op: str
+    output_shape: tuple[int, ...] = ()
+    also: tuple[str, ...] = ()
+
+
 class SeedResult(Value):
     """Mean accuracies (0 to 1) of the network and of the reference after training from one seed."""
 
@@ -216,7 +263,8 @@ class ModelResult(Value):
     """What was measured of one network. `method` is the step of the ladder, `reason` why that one.
 
     `seeds` has one entry, and more where the first was near a boundary of the scoring rule: then their means are
-    scored. All else here is of the first. `noise` is None where it was not measured.
+    scored. All else here is of the first. `noise` is None where it was not measured. `asked_layers` is the network as
+    the question asks for it, `asked_parts` how many steps of some kinds it usually has.
     """
 
     question: str
@@ -242,6 +290,8 @@ class ModelResult(Value):
     fingerprint: str = ""
     seeds: tuple[SeedResult, ...] = ()
     noise: SeedNoise | None = None
+    asked_layers: tuple[AskedLayer, ...] = ()
+    asked_parts: dict[str, int] = Field(default_factory=dict)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
