@@ -43,6 +43,7 @@ class Caps:
     """The most that is accepted, with the reason for each number."""
 
     notebook_bytes: int = 80 * MB  # plots kept as outputs reach 60 MB in honest notebooks; code never does
+    record_bytes: int = 50 * MB  # what a platform says of a whole class, with its own test results, in one .yml
     module_bytes: int = 2 * MB  # the largest hand-written module is a hundred times smaller
     student_bytes: int = 100 * MB  # one notebook at its limit and its modules
     student_files: int = 2_000  # data or an environment was handed in by mistake; walking on would only cost time
@@ -120,18 +121,19 @@ def collect(path: Path) -> list[Submission]:
     return list(take(path).submissions)
 
 
-def take(path: Path, caps: Caps = CAPS) -> Intake:
-    """As `collect`, with what is nobody's. Raises `UsageError`."""
+def take(path: Path, caps: Caps = CAPS, share: Share | None = None) -> Intake:
+    """As `collect`, with what is nobody's; `share` says whose is what, if not the rules above. Raises `UsageError`."""
+    share = share or by_place
     try:
         mode = path.stat().st_mode
     except (OSError, ValueError) as e:
         raise UsageError(f"{shown(path)} cannot be opened ({_reason(e)}): {WANTED}.") from e
     if stat.S_ISDIR(mode):
-        return _sort_out(list(_walk(path, caps)), path.resolve().name, shown(path), caps)
+        return _sort_out(list(_walk(path, caps)), path.resolve().name, shown(path), caps, share)
     if not stat.S_ISREG(mode):
         raise UsageError(f"{shown(path)} is neither a file nor a folder: {WANTED}.")
     if path.suffix.lower() == ".zip":
-        return _take_zip(path, caps)
+        return _take_zip(path, caps, share)
     if path.suffix.lower() in SOURCES:
         return _take_file(path, caps)
     raise UsageError(f"{shown(path)} is not a submission: {WANTED}.")
@@ -279,7 +281,7 @@ def _read_file(path: Path, caps: Caps) -> bytes:
 
 
 def _limit(name: str, caps: Caps) -> int:
-    return caps.notebook_bytes if _suffix(name) == ".ipynb" else caps.module_bytes
+    return {".ipynb": caps.notebook_bytes, ".yml": caps.record_bytes}.get(_suffix(name), caps.module_bytes)
 
 
 def _too_large(name: str, size: int, caps: Caps) -> str:
@@ -291,13 +293,13 @@ def _too_large(name: str, size: int, caps: Caps) -> str:
 # -------------------------------------------------------------------------------------------------------------- zips
 
 
-def _take_zip(path: Path, caps: Caps) -> Intake:
+def _take_zip(path: Path, caps: Caps, share: Share) -> Intake:
     try:
         with path.open("rb") as file:
             _inspect_directory(file, shown(path), caps)
             with zipfile.ZipFile(file) as archive:
                 entries = list(_members(archive, shown(path), caps))
-                return _sort_out(entries, path.stem, shown(path), caps)
+                return _sort_out(entries, path.stem, shown(path), caps, share)
     except (zipfile.BadZipFile, OSError, EOFError, struct.error, ValueError, UnicodeError, NotImplementedError) as e:
         raise UsageError(f"{shown(path)} cannot be read as a zip ({shown(_reason(e))}): make it again.") from e
 
@@ -374,20 +376,23 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, cap
 # ---------------------------------------------------------------------------------------------------------- students
 
 
-Groups = dict[str, list[Entry]]
+Groups = dict[str, list[Entry]]  # a student's entries, by raw id
+Share = Callable[
+    [Sequence[Entry], str], tuple[Groups, tuple[str, ...]]
+]  # (entries, root) -> whose, and what is nobody's
 
 
-def _sort_out(entries: Sequence[Entry], root: str, name: str, caps: Caps) -> Intake:
+def _sort_out(entries: Sequence[Entry], root: str, name: str, caps: Caps, share: Share) -> Intake:
     """Whose is what. `root` is the input's own name, `name` how to call it in a message."""
     real = [e for e in entries if not (e.name == "(nothing)" and len(e.path) == 1)]
     if not any(e.is_source or _suffix(e.name) in ARCHIVES for e in real):
         found = f"found only {_listed([e.name for e in real])}" if real else "found nothing"
         raise UsageError(f"no submissions in {name}: {found}; {WANTED}.")
-    groups, skipped = _group(real, root)
+    groups, skipped = share(real, root)
     return _build(groups, skipped, caps)
 
 
-def _group(entries: Sequence[Entry], root: str) -> tuple[Groups, tuple[str, ...]]:
+def by_place(entries: Sequence[Entry], root: str) -> tuple[Groups, tuple[str, ...]]:
     """The entries of each student, by raw id, and the names of files that are nobody's."""
     if any(len(e.path) == 1 and ONE_STUDENT.fullmatch(e.name) for e in entries):
         return {root: list(entries)}, ()
@@ -399,7 +404,7 @@ def _group(entries: Sequence[Entry], root: str) -> tuple[Groups, tuple[str, ...]
     if len(folders) == 1 and not any(e.is_source for e in files):
         ((only, inside),) = folders.items()
         if _is_wrapper(only, inside, root):
-            return _group(inside, only)
+            return by_place(inside, only)
     return _groups_of(files, folders)
 
 
