@@ -46,6 +46,13 @@ class CheckSpec(Value):
     visibility: Visibility = Visibility.PUBLIC
 
 
+class Withheld(Value):
+    """The hidden checks of a question where they are not named, as in a student's kit, and their points together."""
+
+    checks: Annotated[int, Field(ge=0)] = 0
+    points: Points = 0.0
+
+
 class Answer(Value):
     """A name that a question asks for. `aliases` are regular expressions, matched in full, ignoring case.
 
@@ -90,11 +97,23 @@ class Question(Value):
     network: Network | None = None
     limits: Limits | None = None
     checks: dict[str, CheckSpec]
+    withheld: Withheld = Withheld()
 
     @property
     def max_points(self) -> float:
-        """All points, the explanation's included."""
-        return sum(c.points for c in self.checks.values()) + (self.explanation.points if self.explanation else 0)
+        """All points, the explanation's and those of checks that are not named here included."""
+        explained = self.explanation.points if self.explanation else 0
+        return sum(c.points for c in self.checks.values()) + explained + self.withheld.points
+
+    @property
+    def public_checks(self) -> tuple[str, ...]:
+        """The ids of the checks that students may see."""
+        return tuple(i for i, c in self.checks.items() if c.visibility is Visibility.PUBLIC)
+
+    @property
+    def hidden_count(self) -> int:
+        """How many checks are hidden, whether they are named here or not."""
+        return len(self.checks) - len(self.public_checks) + self.withheld.checks
 
 
 class BaselineSpec(Value):

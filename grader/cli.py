@@ -13,13 +13,14 @@ from typing import Annotated
 import typer
 
 from grader import __version__
-from grader.commands import checking, grading, images, machine
+from grader.commands import checking, grading, images, kit, machine
 from grader.commands.shared import EXPLAINED, INTERRUPTED, UNEXPECTED, complain, out
 from grader.errors import GraderError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.command("grade")(grading.grade)
 app.command("check")(checking.check)
+app.command("handout")(kit.hand_out)
 app.command("demo")(grading.demo)
 app.command("doctor")(machine.examine)
 

@@ -1,0 +1,30 @@
+"""The kit that students get."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from grader import assignment, handout
+from grader.commands.shared import OK, AssignmentOption, out
+
+
+def hand_out(
+    assignment_name: AssignmentOption = None,
+    output: Annotated[Path, typer.Option("-o", "--output", help="The zip to write.")] = Path("kit.zip"),
+) -> int:
+    """Write the students' kit: starter, README and public checks, and nothing of the reference."""
+    spec = assignment.load(assignment.find(assignment_name))
+    names = handout.write(spec, output)
+    hidden = sum(q.hidden_count for q in spec.questions)
+    public = sum(len(q.public_checks) for q in spec.questions)
+    for name in names:
+        out.print(f"  {name}", soft_wrap=True)
+    out.print(
+        f"{output}: {len(names)} files with {public} public checks; the {hidden} hidden checks are counted in "
+        f"{spec.id}/assignment.toml and not named.",
+        soft_wrap=True,
+    )
+    return OK
