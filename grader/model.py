@@ -135,20 +135,57 @@ class CheckResult(Value):
         return self.max_points if self.verdict.pending else 0.0
 
 
+EXPLANATION = "explanation"  # the id of the check that stands for an explanation
+
+
+class Mark(Value):
+    """Points that a person gave, who and when (UTC, ISO 8601), and why."""
+
+    points: Points
+    who: str
+    at: str
+    why: str = ""
+
+
 class QuestionResult(Value):
-    """One question of one submission. `source` says where the answers were found and what was dropped around them."""
+    """One question of one submission. `source` says where the answers were found and what was dropped around them.
+
+    `mark` is a person's points for the explanation, `override` a person's points for the whole question, whatever the
+    checks say.
+    """
 
     id: str
     title: str
     checks: tuple[CheckResult, ...]
     explanation: str | None = None
     source: tuple[str, ...] = ()
+    mark: Mark | None = None
+    override: Mark | None = None
+
+    @model_validator(mode="after")
+    def _within_reach(self) -> QuestionResult:
+        for given, most in ((self.mark, self.explanation_points), (self.override, self.max_points)):
+            if given and given.points > most:
+                raise ValueError(f"{self.id}: {given.points:g} points of {most:g}")
+        return self
+
+    @property
+    def explanation_points(self) -> float:
+        """Points that a person may give for the explanation; 0 where none is asked for."""
+        return sum(c.max_points for c in self.checks if c.id == EXPLANATION)
+
+    @property
+    def waits_for_mark(self) -> bool:
+        """Whether there is an explanation that nobody has marked."""
+        return not (self.mark or self.override) and any(c.verdict is Verdict.UNGRADED for c in self.checks)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def points(self) -> float:
         """Points reached so far."""
-        return round(sum(c.points for c in self.checks), 4)
+        if self.override:
+            return self.override.points
+        return round(sum(c.points for c in self.checks) + (self.mark.points if self.mark else 0.0), 4)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -160,7 +197,9 @@ class QuestionResult(Value):
     @property
     def pending_points(self) -> float:
         """Points that are still open."""
-        return round(sum(c.pending_points for c in self.checks), 4)
+        if self.override:
+            return 0.0
+        return round(sum(c.pending_points for c in self.checks if not (self.mark and c.id == EXPLANATION)), 4)
 
 
 class ClassAccuracy(Value):
@@ -243,6 +282,18 @@ class AskedLayer(Value):
     also: tuple[str, ...] = ()
 
 
+class Mistake(Value):
+    """A test image that the network is wrong about: its class, the answer, and the probability (0 to 1) given to it.
+
+    `image` is a PNG file in base64.
+    """
+
+    label: str
+    predicted: str
+    confidence: Annotated[float, Field(ge=0, le=1)]
+    image: str
+
+
 class SeedResult(Value):
     """Mean accuracies (0 to 1) of the network and of the reference after training from one seed."""
 
@@ -290,6 +341,7 @@ class ModelResult(Value):
     fingerprint: str = ""
     seeds: tuple[SeedResult, ...] = ()
     noise: SeedNoise | None = None
+    mistakes: tuple[Mistake, ...] = ()
     asked_layers: tuple[AskedLayer, ...] = ()
     asked_parts: dict[str, int] = Field(default_factory=dict)
 
@@ -304,6 +356,22 @@ def mean_accuracy(classes: tuple[ClassAccuracy, ...]) -> float | None:
     """Mean over the classes that have images; None when none has."""
     known = [c.accuracy for c in classes if c.accuracy is not None]
     return sum(known) / len(known) if known else None
+
+
+class Judged(Value):
+    """One finished question, with what the scorecard says of it elsewhere: what is journalled at once."""
+
+    question: QuestionResult
+    model: ModelResult | None = None
+    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    output: str = ""
+
+    @property
+    def final(self) -> bool:
+        """Whether it need not be graded again: nothing in it is a fault of the harness."""
+        return all(c.verdict is not Verdict.INTERNAL for c in self.question.checks)
 
 
 class Isolation(Value):
@@ -409,14 +477,14 @@ COMPUTED = frozenset({"points", "max_points", "pending_points", "accuracy", "mea
 
 
 def _without_computed(value: Any) -> Any:
-    """Drop the totals of a written scorecard; a check's and an epoch's own numbers, which are not totals, stay."""
+    """Drop the totals of a written scorecard; the own numbers of a check, a mark and an epoch stay."""
     if isinstance(value, list):
         return [_without_computed(v) for v in value]
     if not isinstance(value, dict):
         return value
     if "verdict" in value:
         return {k: v for k, v in value.items() if k != "pending_points"}
-    if "loss" in value:
+    if "loss" in value or "who" in value:
         return value
     return {k: _without_computed(v) for k, v in value.items() if k not in COMPUTED}
 
