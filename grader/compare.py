@@ -5,44 +5,112 @@ A message tells how far an answer is off and where, never what the answer would 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
+
+from grader import difference
+from grader.model import Difference
 
 Size = int | tuple[int, int]
 
 
 class Mismatch(AssertionError):
-    """An answer differs from what was wanted; its text is a message for the student."""
+    """An answer differs from what was wanted; its text is a message for the student, `difference` its picture."""
+
+    def __init__(self, message: str, difference: Difference | None = None) -> None:
+        super().__init__(message)
+        self.difference = difference
 
 
-def same(found: Tensor, expected: Tensor, what: str, formula: str = "", rtol: float = 1e-4, atol: float = 1e-5) -> None:
+def same(
+    found: Tensor,
+    expected: Tensor,
+    what: str,
+    formula: str = "",
+    rtol: float = 1e-4,
+    atol: float = 1e-5,
+    asked: str = "",
+    mistakes: Mapping[str, Tensor] = MappingProxyType({}),
+) -> None:
     """Raise Mismatch unless `found` has the shape and dtype of `expected` and is close to it, element by element.
 
-    `what` names the tensor for the student ("the output of relu"); `formula` explains the wanted shape and is shown
-    only where the shape is wrong.
+    `what` names the tensor for the student ("the output of relu"), `asked` repeats what the assignment asked for;
+    `formula` explains the wanted shape and is shown only where the shape is wrong. `mistakes` are outputs of likely
+    mistakes, by what makes them ("average pooling"): where one of them was handed in, the message says so.
     """
-    same_shape(found, expected.shape, what, formula)
+    same_shape(found, expected.shape, what, formula, asked)
     _same_dtype(found, expected, what)
     _all_finite(found, expected, what)
     close = torch.isclose(found, expected, rtol=rtol, atol=atol, equal_nan=True)
     if not bool(close.all()):
-        raise Mismatch(_difference(found, expected, ~close, what) + _allowed(rtol, atol))
+        text = _difference(found, expected, ~close, what) + _allowed(rtol, atol)
+        message = _joined(text, _asked_for(asked), _mistake(found, mistakes) or _where(~close))
+        raise Mismatch(message, difference.between(found, expected, ~close))
 
 
-def same_shape(found: Tensor, expected: Sequence[int], what: str, formula: str = "") -> None:
-    """Raise Mismatch unless `found` has the shape `expected`; `formula` tells where that shape comes from."""
+def same_shape(
+    found: Tensor, expected: Sequence[int], what: str, formula: str = "", asked: str = "", hint: str = ""
+) -> None:
+    """Raise Mismatch unless `found` has the shape `expected`.
+
+    `formula` tells where that shape comes from, `asked` what the assignment asked for; `hint`, a sentence, what may
+    have been done instead.
+    """
     if tuple(found.shape) == tuple(expected):
         return
     text = f"{what} has the shape {tuple(found.shape)}, but {tuple(expected)} was wanted."
-    raise Mismatch(f"{text} The wanted size is {formula}." if formula else text)
+    size = f"The wanted size is {formula}." if formula else ""
+    message = _joined(text, _asked_for(asked), size, hint or _reshaped(tuple(found.shape), tuple(expected)))
+    raise Mismatch(message, difference.of_shapes(found.shape, expected))
+
+
+def _joined(*sentences: str) -> str:
+    return " ".join(sentence for sentence in sentences if sentence)
+
+
+def _asked_for(asked: str) -> str:
+    return f"Asked for: {asked}." if asked else ""
+
+
+def _reshaped(found: tuple[int, ...], expected: tuple[int, ...]) -> str:
+    """What a wrong shape has in common with the wanted one, and where to look."""
+    if found == expected[1:]:
+        return "The first dimension, which counts the images, is lacking: look for a squeeze or an index too many."
+    if sorted(found) == sorted(expected):
+        return "The sizes are right, but their order is not: look for a transpose, permute or t() too many."
+    if math.prod(found) == math.prod(expected):
+        return "The number of elements is right: look for a reshape, view, flatten or squeeze too many."
+    return "Print the shapes of the input and of the output, and compare the layer's settings with those asked for."
+
+
+def _mistake(found: Tensor, mistakes: Mapping[str, Tensor]) -> str:
+    """The known mistake that gives just these numbers."""
+    for name, numbers in mistakes.items():
+        if numbers.shape == found.shape and torch.allclose(found, numbers.to(found.dtype), rtol=1e-3, atol=1e-5):
+            return f"These are the numbers that {name} gives."
+    return ""
+
+
+def _where(wrong: Tensor) -> str:
+    """Where the wrong elements lie, and what to do next."""
+    inside = wrong[..., 1:-1, 1:-1] if wrong.dim() > 2 else wrong  # rows and columns of planes
+    if inside.numel() and not bool(inside.any()):
+        return (
+            "All of them lie at the border of the planes: look at the padding, and at a pooling's ceil_mode and "
+            "count_include_pad."
+        )
+    return "Work this element out by hand from its input, and compare."
 
 
 def _same_dtype(found: Tensor, expected: Tensor, what: str) -> None:
     if found.dtype != expected.dtype:
         raise Mismatch(
-            f"{what} has the type {found.dtype}, but {expected.dtype} was wanted: keep the type of the input."
+            f"{what} has the type {found.dtype}, but {expected.dtype} was wanted: keep the type of the input, without "
+            "double(), long() or numpy on the way."
         )
 
 
@@ -54,7 +122,9 @@ def _all_finite(found: Tensor, expected: Tensor, what: str) -> None:
     nan = int((torch.isnan(found) & wrong).sum())
     raise Mismatch(
         f"{what} holds {nan} NaN and {int(wrong.sum()) - nan} infinite of {found.numel()} elements, "
-        f"the first at {_index(wrong.flatten().int().argmax(), wrong)}; finite numbers were wanted."
+        f"the first at {_index(wrong.flatten().int().argmax(), wrong)}; finite numbers were wanted. "
+        "Look for a division by 0, a logarithm of 0, or torch.empty, whose numbers are whatever was in the memory.",
+        difference.between(found, expected, wrong),
     )
 
 
@@ -117,3 +187,54 @@ def pool2d_formula(input_hw: Size, kernel: Size, stride: Size | None = None, pad
     sizes = pool2d_shape(input_hw, kernel, stride, padding)
     numbers = zip(*map(_pair, (input_hw, kernel, stride, padding)), sizes, strict=True)
     return _both(f"floor(({i} + 2*{p} - {k}) / {s} + 1) = {size}" for i, k, s, p, size in numbers)
+
+
+def window(kernel: Size, stride: Size = 1, padding: Size = 0, dilation: Size = 1) -> str:
+    """A window as it is asked for, in words: "window 3 x 5, stride (2, 1), padding (4, 2), dilation 1"."""
+    height, width = _pair(kernel)
+    return f"window {height} x {width}, stride {stride}, padding {padding}, dilation {dilation}"
+
+
+def likely(
+    found_hw: Sequence[int],
+    input_hw: Size,
+    kernel: Size,
+    stride: Size = 1,
+    padding: Size = 0,
+    dilation: Size = 1,
+    pool: bool = False,
+) -> str:
+    """A sentence on the setting that, changed alone, gives the size that was found; "" where none does.
+
+    `found_hw` are the last two sizes of the output. A `pool` may also have been told to round up.
+    """
+    asked: dict[str, Size] = {"window": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+    causes: list[str] = []
+    for name, value in _other_settings(asked):
+        other = {**asked, name: value}
+        try:
+            size = conv2d_shape(input_hw, other["window"], other["stride"], other["padding"], other["dilation"])
+        except ValueError:
+            continue
+        if size == tuple(found_hw):
+            causes.append(f"{name} {value}")
+    numbers = zip(*map(_pair, (input_hw, kernel, stride, padding, dilation)), strict=True)
+    rounded_up = [-(-(i + 2 * p - d * (k - 1) - 1) // s) + 1 for i, k, s, p, d in numbers]
+    causes = causes[:1] + ["rounding up (ceil_mode)"] * (pool and rounded_up == list(found_hw))
+    return f"This is the size that {' or '.join(causes)} would give." if causes else ""
+
+
+def _other_settings(asked: Mapping[str, Size]) -> list[tuple[str, Size]]:
+    """Ways in which one setting is often mistaken: left at its default, swapped, or one off."""
+    found: list[tuple[str, Size]] = []
+    defaults: dict[str, tuple[Size, ...]] = {
+        "stride": (1, 2, asked["window"]),
+        "padding": (0, 1, 2),
+        "dilation": (1, 2),
+        "window": (1, 2, 3, 5),
+    }
+    for name, values in defaults.items():
+        height, width = _pair(asked[name])
+        swapped: tuple[Size, ...] = ((width, height),) if height != width else ()
+        found += [(name, value) for value in (*swapped, *values) if _pair(value) != (height, width)]
+    return found

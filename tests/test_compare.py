@@ -4,7 +4,17 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F
 
-from grader.compare import Mismatch, conv2d_formula, conv2d_shape, pool2d_formula, pool2d_shape, same
+from grader.compare import (
+    Mismatch,
+    conv2d_formula,
+    conv2d_shape,
+    likely,
+    pool2d_formula,
+    pool2d_shape,
+    same,
+    same_shape,
+    window,
+)
 
 side = st.tuples(st.integers(1, 12), st.integers(1, 12))
 small = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -30,7 +40,8 @@ def test_a_shape_message_gives_both_shapes_and_the_formula():
     assert text == (
         "the output has the shape (2, 3), but (2, 4) was wanted. The wanted size is "
         "height: floor((50 + 2*4 - 1*(3 - 1) - 1) / 2 + 1) = 28, "
-        "width: floor((100 + 2*2 - 1*(5 - 1) - 1) / 1 + 1) = 100."
+        "width: floor((100 + 2*2 - 1*(5 - 1) - 1) / 1 + 1) = 100. "
+        "Print the shapes of the input and of the output, and compare the layer's settings with those asked for."
     )
 
 
@@ -57,7 +68,7 @@ def test_a_difference_is_counted_measured_and_placed_without_the_wanted_values()
     text = message(found, expected)
     assert text == (
         "the output differs in 2 of 6 elements; the largest difference is 2, at index (1, 2); "
-        "1e-05 + 0.0001 x |wanted value| was allowed."
+        "1e-05 + 0.0001 x |wanted value| was allowed. Work this element out by hand from its input, and compare."
     )
     assert "7.25" not in text
 
@@ -69,6 +80,60 @@ def test_a_finite_answer_where_infinity_is_wanted_differs():
 def test_the_largest_difference_is_looked_for_among_the_wrong_elements():
     found, expected = torch.tensor([1000.09, 0.01]), torch.tensor([1000.0, 0.0])
     assert "0.01, at index (1,)" in message(found, expected)
+
+
+@pytest.mark.parametrize(
+    ("found", "hint"),
+    [
+        ((3, 4), "The first dimension, which counts the images, is lacking"),
+        ((3, 2, 4), "their order is not: look for a transpose"),
+        ((6, 4), "The number of elements is right: look for a reshape"),
+    ],
+)
+def test_a_wrong_shape_says_what_it_shares_with_the_wanted_one(found, hint):
+    assert hint in message(torch.zeros(found), torch.zeros(2, 3, 4))
+
+
+def test_a_known_mistake_is_named_and_what_was_asked_for_repeated():
+    x = torch.tensor([-1.0, 2.0])
+    text = message(x.abs(), x.clamp(min=0), asked="ReLU", mistakes={"the absolute value": x.abs(), "nothing": x})
+    assert "Asked for: ReLU. These are the numbers that the absolute value gives." in text
+
+
+def test_differences_at_the_border_alone_point_to_the_padding():
+    found = torch.zeros(2, 5, 5)
+    found[:, 0, :] = 1
+    assert "All of them lie at the border of the planes: look at the padding" in message(found, torch.zeros(2, 5, 5))
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        ((48, 98), "stride 1"),
+        ((26, 51), "padding 2"),
+        ((25, 50), "padding 1"),
+        ((23, 48), "dilation 2"),
+        ((7, 7), ""),
+    ],
+)
+def test_a_size_is_traced_to_the_setting_that_gives_it(found, why):
+    sentence = likely(found, (50, 100), kernel=3, stride=2)
+    assert why in sentence
+    assert bool(sentence) == bool(why)
+
+
+def test_rounding_up_is_recognised():
+    sentence = likely((2, 3), 4, kernel=(3, 2), stride=(2, 1), pool=True)
+    assert sentence == "This is the size that stride 1 or rounding up (ceil_mode) would give."
+
+
+def test_the_settings_of_a_window_are_spelt_out():
+    assert window((3, 5), (2, 1), (4, 2)) == "window 3 x 5, stride (2, 1), padding (4, 2), dilation 1"
+
+
+def test_a_hint_takes_the_place_of_the_general_advice():
+    with pytest.raises(Mismatch, match=r"was wanted\. Asked for: a row\. Turn it\.$"):
+        same_shape(torch.zeros(3, 1), (1, 3), "the output", asked="a row", hint="Turn it.")
 
 
 def test_the_formula_of_a_pooling_names_its_numbers():

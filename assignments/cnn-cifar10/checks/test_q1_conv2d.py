@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from grader.compare import conv2d_formula, conv2d_shape, same, same_shape
+from grader.compare import conv2d_formula, conv2d_shape, likely, same, same_shape, window
 
 ASKED = {  # the layers as the assignment asks for them
     "conv_stride": {"kernel": 3, "stride": 2},
@@ -16,14 +16,18 @@ def check_shape(student, expected, name, seed):
     x = torch.rand((20, 16, 50, 100), generator=torch.Generator().manual_seed(seed)) * 2 - 1
     found = student.run(name, x, weights=weights(expected, name))
     shape = (20, 33, *conv2d_shape((50, 100), **ASKED[name]))
-    same_shape(found, shape, f"The output of {name}", conv2d_formula((50, 100), **ASKED[name]))
+    formula = conv2d_formula((50, 100), **ASKED[name])
+    hint = likely(found.shape[2:], (50, 100), **ASKED[name]) if found.dim() == 4 else ""
+    same_shape(found, shape, f"The output of {name}", formula, window(**ASKED[name]), hint)
 
 
 def check_values(student, expected, name):
     x = expected[f"{name}.input"]
     found = student.run(name, x, weights=weights(expected, name))
     formula = conv2d_formula(tuple(x.shape[2:]), **ASKED[name])
-    same(found, expected[f"{name}.output"], f"The output of {name}", formula)
+    wanted = expected[f"{name}.output"]
+    without = {"the layer without its bias": wanted - expected[f"{name}.bias"].view(-1, 1, 1)}
+    same(found, wanted, f"The output of {name}", formula, asked=window(**ASKED[name]), mistakes=without)
 
 
 def weights(expected, name):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from grader.compare import pool2d_formula, pool2d_shape, same, same_shape
+from grader.compare import likely, pool2d_formula, pool2d_shape, same, same_shape, window
 
 ASKED = {  # the windows as the assignment asks for them
     "max_pool_square": {"kernel": 3, "stride": 2},
@@ -12,14 +12,24 @@ ASKED = {  # the windows as the assignment asks for them
 
 def check_shape(student, expected, name):
     found = student.run(name, expected[f"{name}.input"])
-    same_shape(
-        found, (2, 3, *pool2d_shape(4, **ASKED[name])), f"The output of {name}", pool2d_formula(4, **ASKED[name])
-    )
+    hint = likely(found.shape[2:], 4, **ASKED[name], pool=True) if found.dim() == 4 else ""
+    shape = (2, 3, *pool2d_shape(4, **ASKED[name]))
+    same_shape(found, shape, f"The output of {name}", pool2d_formula(4, **ASKED[name]), window(**ASKED[name]), hint)
 
 
 def check_values(student, expected, name):
-    found = student.run(name, expected[f"{name}.input"])
-    same(found, expected[f"{name}.output"], f"The output of {name}", pool2d_formula(4, **ASKED[name]))
+    x = expected[f"{name}.input"]
+    found = student.run(name, x)
+    formula = pool2d_formula(4, **ASKED[name])
+    other = {"average pooling": windows(x, **ASKED[name]).mean((-2, -1))}
+    what, asked = f"The output of {name}", window(**ASKED[name])
+    same(found, expected[f"{name}.output"], what, formula, asked=asked, mistakes=other)
+
+
+def windows(x, kernel, stride):
+    """The numbers that each window covers, (N, C, H, W, rows, columns)."""
+    (rows, columns), (down, right) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride))
+    return x.unfold(2, rows, down).unfold(3, columns, right)
 
 
 def test_max_square_shape(student, expected):

@@ -4,6 +4,8 @@ import pytest
 
 from grader.compare import same, same_shape
 
+ASKED = "20 numbers in, 30 out, with a bias"
+
 
 def run(student, expected):
     weights = {"weight": expected["linear.weight"], "bias": expected["linear.bias"]}
@@ -12,10 +14,12 @@ def run(student, expected):
 
 def test_linear_shape(student, expected):
     """linear gives an output of the right shape."""
-    same_shape(run(student, expected), (2, 30), "The output of linear")
+    same_shape(run(student, expected), (2, 30), "The output of linear", asked=ASKED)
 
 
 @pytest.mark.requires("test_linear_shape")
 def test_linear_values(student, expected):
     """linear gives the right numbers under given weights."""
-    same(run(student, expected), expected["linear.output"], "The output of linear")
+    wanted = expected["linear.output"]
+    without = {"the layer without its bias": wanted - expected["linear.bias"]}
+    same(run(student, expected), wanted, "The output of linear", asked=ASKED, mistakes=without)

@@ -6,6 +6,7 @@ from grader.compare import same_shape
 from grader.graph import structure
 
 PARAMETERS = 62_006
+SHOWN = 4  # layers in one message
 SOFTMAX = (
     "LeNet ends with {}. nn.CrossEntropyLoss takes the softmax itself; a second one flattens the gradients, and the "
     "network learns more slowly. It costs no point here, but accuracy: leave it out."
@@ -25,7 +26,9 @@ def test_lenet_convolutions(student):
     """LeNet has two 5 x 5 convolutions, 3 to 6 and 6 to 16 channels."""
     found = [described(c) for c in convolutions(student.network("LeNet").steps)]
     wanted = ["5 x 5, 3 to 6 channels", "5 x 5, 6 to 16 channels"]
-    assert found == wanted, f"LeNet has {listed(found, 'convolution')}; wanted are two: {'; '.join(wanted)}."
+    assert found == wanted, (
+        f"LeNet has {listed(found, 'convolution')}; wanted are two: {'; '.join(wanted)}. Give nn.Conv2d these numbers."
+    )
 
 
 def test_lenet_poolings(student):
@@ -54,7 +57,10 @@ def test_lenet_relu(student):
     found = structure.activations(steps)
     others = sorted(set(found) - {"relu", "softmax", "log_softmax"})  # a softmax is spoken of elsewhere
     count = found.get("relu", 0)
-    assert not others, f"LeNet uses {' and '.join(others)} between its layers; the assignment asks for ReLU."
+    assert not others, (
+        f"LeNet uses {' and '.join(others)} between its layers; the assignment asks for ReLU. Put nn.ReLU or "
+        "F.relu there."
+    )
     assert steps[-1].op != "relu", (
         "LeNet's scores go through a ReLU, so none of them can be negative and the gradient of many is 0. End with the "
         "last fully connected layer."
@@ -107,10 +113,11 @@ def plane(step):
 
 
 def listed(found, what):
-    """ "no convolution", "1 convolution (5 x 5, ...)", "2 convolutions (...; ...)"."""
+    """ "no convolution", "1 convolution (5 x 5, ...)", "2 convolutions (...; ...)"; the first few of many."""
     if not found:
         return f"no {what}"
-    return f"{len(found)} {what}{'s' if len(found) > 1 else ''} ({'; '.join(found)})"
+    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    return f"{len(found)} {what}{'s' if len(found) > 1 else ''} ({'; '.join(found[:SHOWN])}{more})"
 
 
 def times(count):

@@ -13,8 +13,9 @@ def check_other_inputs(student, reference, name, seed):
         compare(student, reference, name, torch.rand((batch, channels, height, width), generator=generator) * 20 - 10)
 
 
-def compare(student, reference, name, x):
-    same(student.run(name, x), reference.run(name, x), f"The output of {name} for an input of {tuple(x.shape)}")
+def compare(student, reference, name, x, of=""):
+    what = f"The output of {name} for an input of {tuple(x.shape)}{of}"
+    same(student.run(name, x), reference.run(name, x), what)
 
 
 def test_max_square_other_inputs(student, reference, seed):
@@ -29,12 +30,12 @@ def test_max_rectangle_other_inputs(student, reference, seed):
 
 def test_max_square_negative(student, reference, seed):
     """max_pool_square finds the largest number where all are negative."""
-    compare(student, reference, "max_pool_square", negative(seed))
+    compare(student, reference, "max_pool_square", negative(seed), " without a positive number")
 
 
 def test_max_rectangle_negative(student, reference, seed):
     """max_pool_rectangle finds the largest number where all are negative."""
-    compare(student, reference, "max_pool_rectangle", negative(seed))
+    compare(student, reference, "max_pool_rectangle", negative(seed), " without a positive number")
 
 
 def negative(seed):
