@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from grader import honesty, statistics
-from grader.assignment import Assignment, BaselineSpec, Question
+from grader.assignment import Assignment, BaselineSpec, Network, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
 from grader.graph.rebuild import Refused
@@ -349,6 +349,7 @@ class Measurements:
         predictions, truth, names = _predictions(training), labels.numpy(), self._names
         network = student.network(started.name) if started.method == FROM_GRAPH else None
         part = self._part(started.recipe)
+        asked = started.question.network or Network()
         return ModelResult(
             question=started.question.id,
             title=started.name,
@@ -371,6 +372,8 @@ class Measurements:
             stand_in=self._data.stand_in,
             graded=started.recipe.graded,
             fingerprint=network.fingerprint if network else "",
+            asked_layers=asked.layers,
+            asked_parts=asked.parts,
         )
 
     def _compared(self, rival: Rival, predictions: NDArray[Any], labels: Tensor) -> Baseline | None:
