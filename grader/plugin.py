@@ -22,9 +22,10 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from grader.assignment import Assignment, CheckSpec, Question
+from grader.compare import Mismatch
 from grader.errors import AssignmentError, GraderError
 from grader.measurement import Measured, Trained
-from grader.model import CheckResult, Submission, Verdict, Visibility
+from grader.model import CheckResult, Difference, Submission, Verdict, Visibility, Window
 from grader.process import Unanswered
 from grader.reference import Reference
 from grader.student import Student
@@ -60,6 +61,18 @@ class Work:
     began: Callable[[Submission], None]
     checked: Callable[[Submission, CheckResult], None]
     finish: Callable[[Case], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What else there is to say of an answer: its name, where it differs, and what slides over what."""
+
+    answer: str = ""
+    difference: Difference | None = None
+    window: Window | None = None
+
+
+NOTHING = Found()
 
 
 class Plugin:
@@ -181,7 +194,10 @@ class Plugin:
         if case.award is not None and verdict is Verdict.PASSED:
             fraction, message = case.award
             verdict = Verdict.PASSED if fraction > 0 else Verdict.FAILED
-        self._record(case, question, _check_id(item), _title(item), verdict, message, detail, fraction, call.duration)
+        found = _found(case.student, question, error)
+        self._record(
+            case, question, _check_id(item), _title(item), verdict, message, detail, fraction, call.duration, found
+        )
 
     def _record(
         self,
@@ -194,6 +210,7 @@ class Plugin:
         detail: str = "",
         fraction: float = 1.0,
         seconds: float = 0.0,
+        found: Found = NOTHING,
     ) -> None:
         spec = question.checks[check]
         case.award = None
@@ -207,6 +224,9 @@ class Plugin:
             message=message,
             detail=detail,
             seconds=seconds,
+            answer=found.answer,
+            difference=_shown(found.difference, spec.visibility),
+            window=found.window if verdict is Verdict.FAILED else None,
         )
         result = max(case.results.get((question.id, check), result), result, key=_badness)
         case.results[question.id, check] = result
@@ -218,6 +238,7 @@ class Plugin:
     def case(self, request: pytest.FixtureRequest) -> Case:
         """The submission that this check is run on; SKIPPED when a check that it requires did not pass."""
         case = self._cases[request.param]
+        case.student.asked = None
         for marker in request.node.iter_markers("requires"):
             _require(case, _question_id(request.node), marker.args[0])
         return case
@@ -300,6 +321,25 @@ def _verdict(error: BaseException | None) -> tuple[Verdict, str, str]:
     if isinstance(error, AssertionError):
         return Verdict.FAILED, str(error) or "The check's condition does not hold.", ""
     return Verdict.INTERNAL, f"The harness failed here, at no cost to you ({type(error).__name__}: {error}).", ""
+
+
+def _found(student: Student, question: Question, error: BaseException | None) -> Found:
+    """Which answer a check ran, what slid over what, and where it differs."""
+    difference = error.difference if isinstance(error, Mismatch) else None
+    if student.asked is None:
+        return Found(difference=difference)
+    name, shape = student.asked
+    window = next((a.window for a in question.answers if a.name == name), None)
+    if window and len(shape) >= 2:
+        window = window.model_copy(update={"plane": shape[-2:]})
+    return Found(name, difference, window)
+
+
+def _shown(difference: Difference | None, visibility: Visibility) -> Difference | None:
+    """A hidden check's picture has no numbers beside it."""
+    if difference and visibility is Visibility.HIDDEN:
+        return difference.model_copy(update={"largest": None})
+    return difference
 
 
 def _badness(result: CheckResult) -> tuple[bool, bool, float]:

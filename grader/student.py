@@ -155,6 +155,7 @@ class Student:
         self._final: dict[tuple[str, str], Unanswered] = {}
         self._networks: dict[str, Network] = {}
         self._captured: dict[tuple[str, int], Captured] = {}
+        self.asked: tuple[str, tuple[int, ...]] | None = None  # the name last run, and the shape of its first input
 
     def _station(self, questions: list[Question]) -> Station:
         return Station(self.submission, questions, self._assignment, self._crew)
@@ -170,6 +171,7 @@ class Student:
         return self._run(name, inputs, None)
 
     def _run(self, name: str, inputs: tuple[Tensor, ...], weights: dict[str, Tensor] | None) -> Run:
+        self.asked = (name, tuple(inputs[0].shape) if inputs else ())
         tensors = {str(i): x for i, x in enumerate(inputs)} | {f"w.{k}": v for k, v in (weights or {}).items()}
         body = {"name": name, "inputs": len(inputs), "seed": self._assignment.seeds.weights}
         reply = self._ask(name, wire.Message("run", body, tensors))
@@ -179,6 +181,7 @@ class Student:
 
     def network(self, name: str) -> Network:
         """The network `name`, rebuilt from its graph."""
+        self.asked = (name, ())
         if name not in self._networks:
             captured = self.captured(name)
             self._networks[name] = self._once(name, "rebuild", lambda: _rebuilt(name, captured))
