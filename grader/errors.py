@@ -4,6 +4,7 @@ GraderError
 |- UsageError           the command cannot do what was asked: a wrong path, name, option or input file     exit 2
 |- AssignmentError      assignment.toml, a check or the reference is wrong                                 exit 2
 |- DataError            the data set is missing, corrupt or of another shape                               exit 2
+|- StoreError           the store of grades cannot be read or written, or another process is writing it     exit 2
 |- SandboxUnavailable   the isolation that was required cannot be built on this machine                    exit 2
 `- WorkerLost           the zygote or its channel failed, by no fault of the submission                    INTERNAL
 """
@@ -25,6 +26,10 @@ class AssignmentError(GraderError):
 
 class DataError(GraderError):
     """The data set cannot be used."""
+
+
+class StoreError(GraderError):
+    """The store of grades cannot be used: the disk, its rights, another process, or a version that is not known."""
 
 
 class SandboxUnavailable(GraderError):

@@ -451,6 +451,11 @@ class Scorecard(Value):
         return round(sum(q.pending_points for q in self.questions), 4)
 
     @property
+    def final(self) -> bool:
+        """Whether it need not be graded again: nothing in it is a fault of the harness."""
+        return all(c.verdict is not Verdict.INTERNAL for c in self.checks)
+
+    @property
     def checks(self) -> tuple[CheckResult, ...]:
         """Every check, in the order of the questions."""
         return tuple(check for question in self.questions for check in question.checks)

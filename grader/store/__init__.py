@@ -1,0 +1,256 @@
+"""The store: everything that was graded, in one append-only file in the folder of the results.
+
+A grading is a new row of `runs`; each finished question and each complete scorecard is a row the moment it is known,
+in a transaction of its own, on disk before anybody is told. What people add (marks, overrides) are rows too. Nothing is
+ever changed: what is current is the newest of each, and totals are computed. Standard library and model only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from grader.errors import StoreError, UsageError
+from grader.model import Judged, Mark, Scorecard
+from grader.store import lock, schema
+from grader.store.rows import Event, Kept, Kind, PastRun, Run, SubmissionKey, kept, past
+
+__all__ = ["NAME", "Event", "Kept", "Kind", "PastRun", "Run", "Store", "SubmissionKey"]
+
+NAME = "grades.sqlite"
+BUSY_SECONDS = 10.0  # another program (a backup, a browser of tables) may hold the file for a moment
+
+
+class Store:
+    """The grades in a folder. A context manager; with `write`, it is the folder's only writer."""
+
+    def __init__(self, folder: Path, *, write: bool = False) -> None:
+        self.folder = folder
+        self._path = folder / NAME
+        if not write and not self._path.is_file():
+            raise UsageError(f"there are no grades in {folder}: wanted a folder that `grader grade -o` has filled.")
+        self.lock = lock.Lock(folder) if write else None
+        try:
+            with _explained(self._path):
+                self._connection = self._opened(write)
+        except BaseException:
+            self._release()
+            raise
+
+    def _opened(self, write: bool) -> sqlite3.Connection:
+        """A connection to a store of this version."""
+        connection = _connected(self._path) if write else _readable(self._path)
+        found = schema.version(connection)
+        if found > schema.VERSION:
+            connection.close()
+            raise StoreError(
+                f"{self._path} has version {found}, written by a newer torchgrader; this one knows {schema.VERSION}."
+            )
+        if write:
+            connection.execute("PRAGMA journal_mode = WAL")
+        if found < schema.VERSION:
+            with contextlib.nullcontext() if write else lock.held(self.folder):
+                schema.migrate(connection)
+        connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
+        return connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._connection.close()
+        self._release()
+
+    def _release(self) -> None:
+        if self.lock:
+            self.lock.release()
+
+    # ------------------------------------------------------------------------------------------------------- writing
+
+    def begin(self, run: Run, submissions: list[SubmissionKey]) -> int:
+        """A new run over these submissions; its id."""
+        values = {**run.__dict__, "started": _now(), "environment": json.dumps(dict(run.environment))}
+        with _explained(self._path), self._transaction():
+            number = self._insert("runs", values)
+            rows = [(number, student, digest) for student, digest in submissions]
+            self._connection.executemany("INSERT INTO submissions VALUES (?, ?, ?)", rows)
+        return number
+
+    def end(self, run: int, how: str) -> None:
+        """How a run ended."""
+        with _explained(self._path):
+            self._insert("endings", {"run": run, "at": _now(), "how": how})
+
+    def add_question(self, run: int, key: SubmissionKey, assignment: str, basis: str, judged: Judged) -> None:
+        """A finished question; on disk when this returns."""
+        student, digest = key
+        values = {
+            "run": run,
+            "at": _now(),
+            "assignment": assignment,
+            "student": student,
+            "submission": digest,
+            "basis": basis,
+            "question": judged.question.id,
+            "final": judged.final,
+            "result": judged.model_dump_json(round_trip=True),
+        }
+        with _explained(self._path):
+            self._insert("questions", values)
+
+    def add_scorecard(self, run: int, card: Scorecard, basis: str) -> int:
+        """A complete scorecard, without what people added; on disk when this returns. Its id."""
+        values = {
+            "run": run,
+            "at": _now(),
+            "assignment": card.assignment,
+            "student": card.student_id,
+            "submission": card.submission_digest,
+            "basis": basis,
+            "final": card.final,
+            "level": card.isolation.level,
+            "card": card.model_dump_json(round_trip=True),
+        }
+        with _explained(self._path):
+            return self._insert("scorecards", values)
+
+    def add_mark(self, card: Scorecard, question: str, kind: Kind, mark: Mark, *, withdrawn: bool = False) -> None:
+        """What a person decided on a question of the submission that `card` is of."""
+        values = {
+            "at": mark.at,
+            "who": mark.who,
+            "why": mark.why,
+            "assignment": card.assignment,
+            "student": card.student_id,
+            "submission": card.submission_digest,
+            "question": question,
+            "kind": kind,
+            "points": None if withdrawn else mark.points,
+        }
+        with _explained(self._path):
+            self._insert("marks", values)
+
+    def set_pages(self, sources: Mapping[str, str]) -> None:
+        """From what pages were rendered, by path."""
+        with _explained(self._path), self._transaction():
+            self._connection.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?)", list(sources.items()))
+
+    def _insert(self, table: str, values: Mapping[str, Any]) -> int:
+        columns = ", ".join(values)
+        marks = ", ".join("?" * len(values))
+        found = self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(values.values()))  # noqa: S608  # our own names
+        return int(found.lastrowid or 0)
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    # ------------------------------------------------------------------------------------------------------- reading
+
+    def runs(self) -> list[PastRun]:
+        """Every run, the oldest first."""
+        counted = (
+            "SELECT runs.*, endings.at AS ended, endings.how AS how, "
+            "(SELECT count(*) FROM submissions WHERE run = runs.id) AS submissions, "
+            "(SELECT count(*) FROM scorecards WHERE run = runs.id) AS graded "
+            "FROM runs LEFT JOIN endings ON endings.run = runs.id ORDER BY runs.id"
+        )
+        return [past(row) for row in self._select(counted)]
+
+    def current(self, assignment: str) -> list[Kept]:
+        """The newest complete scorecard of each student, with the marks that hold, sorted by student."""
+        rows = self._select("SELECT * FROM current_scorecards WHERE assignment = ? ORDER BY student", assignment)
+        marks = self._marks(assignment)
+        return [kept(row, marks) for row in rows]
+
+    def history(self, student: str) -> list[Kept]:
+        """Every complete scorecard of a student, the oldest first, without marks."""
+        rows = self._select("SELECT * FROM scorecards WHERE student = ? ORDER BY id", student)
+        return [kept(row, {}) for row in rows]
+
+    def events(self, student: str) -> list[Event]:
+        """Everything that people decided on a student's submissions, the oldest first."""
+        rows = self._select("SELECT * FROM marks WHERE student = ? ORDER BY id", student)
+        return [Event(**{key: row[key] for key in Event.__dataclass_fields__}) for row in rows]
+
+    def finished(
+        self, assignment: str, basis: str | None, keys: set[SubmissionKey]
+    ) -> dict[SubmissionKey, dict[str, Judged]]:
+        """The finished questions of these submissions, the newest of each; on this basis or, with None, on any."""
+        rows = self._select(
+            "SELECT * FROM questions WHERE assignment = ? AND final AND (basis = ? OR ? IS NULL) ORDER BY id",
+            assignment,
+            basis,
+            basis,
+        )
+        found: dict[SubmissionKey, dict[str, Judged]] = {}
+        for row in rows:
+            key = (row["student"], row["submission"])
+            if key in keys:
+                found.setdefault(key, {})[row["question"]] = Judged.model_validate_json(row["result"])
+        return found
+
+    def pages(self) -> dict[str, str]:
+        """From what each page was rendered, by path."""
+        return {row["path"]: row["source"] for row in self._select("SELECT * FROM pages")}
+
+    def _marks(self, assignment: str) -> dict[SubmissionKey, list[sqlite3.Row]]:
+        found: dict[SubmissionKey, list[sqlite3.Row]] = {}
+        for row in self._select("SELECT * FROM current_marks WHERE assignment = ? AND points IS NOT NULL", assignment):
+            found.setdefault((row["student"], row["submission"]), []).append(row)
+        return found
+
+    def _select(self, query: str, *values: object) -> list[sqlite3.Row]:
+        with _explained(self._path):
+            return self._connection.execute(query, values).fetchall()
+
+
+def _connected(path: Path | str) -> sqlite3.Connection:
+    """A connection that commits each statement by itself, and waits for the disk."""
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, uri=isinstance(path, str))
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA recursive_triggers = ON")  # or REPLACE would go past the triggers that refuse it
+    return connection
+
+
+def _readable(path: Path) -> sqlite3.Connection:
+    """A connection to read by; where nothing can be written (a DVD, an archive), the file as it lies there."""
+    connection = _connected(path)
+    try:
+        schema.version(connection)
+    except sqlite3.OperationalError:
+        connection.close()
+        if path.with_name(f"{path.name}-wal").exists():
+            raise
+        return _connected(f"{path.resolve().as_uri()}?immutable=1")
+    return connection
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """What sqlite says, as a sentence of ours."""
+    try:
+        yield
+    except sqlite3.Error as e:
+        raise StoreError(
+            f"{path}: {e}. What was written before is safe; see to the disk and its rights, then give the same command "
+            f"again."
+        ) from e
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.errors import StoreError, UsageError
+from grader.model import Judged, Mark, Scorecard, Verdict
+from grader.store import NAME, Run, Store, schema
+from tests import gradebooks
+
+ROOT = Path(__file__).resolve().parent.parent
+RUN = Run("tiny", "a", "r", "0.1.0", "3.11", "2.6", "cpu", 0, "quick", "", 0, "b1", {"title": "Twice"})
+
+
+def card(student: str = "ada", *verdicts: Verdict, digest: str = "d1") -> Scorecard:
+    found = gradebooks.failing(student, *(verdicts or (Verdict.PASSED, Verdict.FAILED)))
+    return found.model_copy(update={"assignment": "tiny", "submission_digest": digest})
+
+
+def mark(points: float) -> Mark:
+    return Mark(points=points, who="lin", at="2026-01-02T03:04:05+00:00", why="I read it.")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    with Store(tmp_path, write=True) as store:
+        yield store
+
+
+def test_the_newest_complete_scorecard_of_each_student_is_current(store: Store):
+    run = store.begin(RUN, [("ada", "d1"), ("bob", "d1")])
+    for one in (card(), card("bob"), card(digest="d2")):
+        store.add_scorecard(run, one, "b1")
+    assert [(k.card.student_id, k.card.submission_digest) for k in store.current("tiny")] == [
+        ("ada", "d2"),
+        ("bob", "d1"),
+    ]
+    assert [k.card.submission_digest for k in store.history("ada")] == ["d1", "d2"]
+    assert store.current("another") == []
+
+
+def test_what_comes_back_is_what_was_put_in(store: Store):
+    store.add_scorecard(store.begin(RUN, []), card(), "b1")
+    assert store.current("tiny")[0].card == card()
+
+
+@pytest.mark.parametrize("table", schema.JOURNAL)
+@pytest.mark.parametrize("act", ["UPDATE {} SET rowid = rowid", "DELETE FROM {}"])
+def test_the_journal_refuses_to_be_changed(store: Store, table: str, act: str):
+    run = store.begin(RUN, [("ada", "d1")])
+    store.end(run, "finished")
+    store.add_scorecard(run, card(), "b1")
+    store.add_question(run, ("ada", "d1"), "tiny", "b1", Judged(question=card().questions[0]))
+    store.add_mark(card(), "q1", "override", mark(0))
+    with sqlite3.connect(store.folder / NAME) as other, pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        other.execute(act.format(table))
+
+
+def test_a_row_cannot_be_replaced_either(store: Store):
+    store.begin(RUN, [])
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        store._connection.execute("INSERT OR REPLACE INTO runs SELECT * FROM runs")
+
+
+def test_only_final_questions_of_the_basis_and_of_what_was_handed_in_count_as_finished(store: Store):
+    run = store.begin(RUN, [])
+    good, bad = Judged(question=card().questions[0]), Judged(question=card("ada", Verdict.INTERNAL).questions[0])
+    for key, basis, judged in [
+        (("ada", "d1"), "b1", good),
+        (("bob", "d1"), "b1", bad),
+        (("cy", "d1"), "old", good),
+        (("dan", "old"), "b1", good),
+    ]:
+        store.add_question(run, key, "tiny", basis, judged)
+    keys = {(student, "d1") for student in ("ada", "bob", "cy", "dan")}
+    assert store.finished("tiny", "b1", keys) == {("ada", "d1"): {good.question.id: good}}
+    assert set(store.finished("tiny", None, keys)) == {("ada", "d1"), ("cy", "d1")}
+
+
+def test_points_that_a_person_gave_hold_for_what_they_were_given_for_and_for_nothing_else(store: Store):
+    run = store.begin(RUN, [])
+    first, question = card(), card().questions[0]
+    store.add_scorecard(run, first, "b1")
+    store.add_mark(first, question.id, "override", mark(0.5))
+    assert store.current("tiny")[0].card.questions[0].points == 0.5
+    store.add_scorecard(run, card(digest="d2"), "b1")
+    assert store.current("tiny")[0].card.questions[0].override is None
+    assert [(e.points, e.submission) for e in store.events("ada")] == [(0.5, "d1")]
+
+
+def test_the_newest_mark_counts_and_one_can_be_withdrawn(store: Store):
+    store.add_scorecard(store.begin(RUN, []), card(), "b1")
+    question = card().questions[0]
+    for points in (0.25, 1):
+        store.add_mark(card(), question.id, "override", mark(points))
+    assert store.current("tiny")[0].card.points == 1
+    store.add_mark(card(), question.id, "override", mark(0), withdrawn=True)
+    assert store.current("tiny")[0].card.points == card().points
+
+
+def test_points_that_no_longer_fit_the_assignment_are_not_given(store: Store):
+    store.add_scorecard(store.begin(RUN, []), card(), "b1")
+    store.add_mark(card(), card().questions[0].id, "override", mark(99))
+    assert store.current("tiny")[0].card.points == card().points
+
+
+def test_runs_say_how_they_ended(store: Store):
+    first, _ = store.begin(RUN, [("ada", "d1")]), store.begin(RUN, [])
+    store.add_scorecard(first, card(), "b1")
+    store.end(first, "finished")
+    found = [(r.how, r.submissions, r.graded, r.run) for r in store.runs()]
+    assert found == [("finished", 1, 1, RUN), ("", 0, 0, RUN)]
+
+
+def test_a_second_writer_is_refused_and_told_who_writes(store: Store):
+    with pytest.raises(StoreError, match=f"is being written by process {os.getpid()} on "):
+        Store(store.folder, write=True)
+    with Store(store.folder) as reader:
+        assert reader.runs() == []
+
+
+@pytest.mark.slow
+def test_the_lock_dies_with_its_holder(tmp_path: Path):
+    code = "import os, sys, pathlib; from grader.store import Store\n"
+    code += "store = Store(pathlib.Path(sys.argv[1]), write=True); os.kill(os.getpid(), 9)"
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path], check=False, cwd=ROOT)
+    assert (ended.returncode, (tmp_path / "grades.lock").is_file()) == (-9, True)
+    with Store(tmp_path, write=True) as store:
+        assert store.runs() == []
+
+
+def test_whoever_comes_after_a_killed_process_removes_its_temporary_folder(tmp_path: Path):
+    left = tmp_path / "torchgrader-left"
+    left.mkdir()
+    with Store(tmp_path, write=True) as store:
+        store.lock.uses(str(left))
+    with Store(tmp_path, write=True):
+        assert not left.exists()
+
+
+def test_a_reader_writes_nothing(store: Store):
+    with Store(store.folder) as reader, pytest.raises(StoreError, match="readonly"):
+        reader.begin(RUN, [])
+
+
+def test_a_folder_without_grades_is_said_to_be_one(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"no grades in .*grader grade -o"):
+        Store(tmp_path)
+
+
+def test_a_file_that_is_no_store_is_refused(tmp_path: Path):
+    (tmp_path / NAME).write_text("these are not the grades that you look for" * 100)
+    with pytest.raises(StoreError, match="not a database"):
+        Store(tmp_path, write=True)
+
+
+def first_version(folder: Path) -> Path:
+    """A store as the first version wrote it."""
+    with sqlite3.connect(folder / NAME) as connection:
+        connection.executescript((ROOT / "tests" / "stores" / "v1.sql").read_text(encoding="utf-8"))
+    return folder
+
+
+@pytest.mark.parametrize("write", [False, True])
+def test_a_store_of_the_first_version_is_brought_to_this_one_with_all_that_it_holds(tmp_path: Path, write: bool):
+    with Store(first_version(tmp_path), write=write) as store:
+        (kept,) = store.current("tiny")
+        assert (kept.card.student_id, kept.card.points, kept.card.questions[0].override.who) == ("ada", 2.5, "lin")
+        assert list(store.finished("tiny", "b1", {("ada", "d1")})) == [("ada", "d1")]
+        assert schema.version(store._connection) == schema.VERSION > 1
+        assert store.pages() == {}
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first_version(tmp_path)
+    monkeypatch.setattr(schema, "PAGES", "CREATE TABLE pages (x); CREATE TABLE pages (x);\n")
+    with pytest.raises(StoreError):
+        Store(tmp_path, write=True)
+    monkeypatch.undo()
+    with Store(tmp_path, write=True) as store:
+        assert len(store.current("tiny")) == 1
+
+
+def test_a_store_of_a_newer_torchgrader_is_left_alone(store: Store):
+    with sqlite3.connect(store.folder / NAME) as other:
+        other.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+    with pytest.raises(StoreError, match="newer torchgrader"):
+        Store(store.folder)
