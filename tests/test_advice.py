@@ -23,6 +23,10 @@ class Mistyped(nn.Module):
         return self.conv_1(x)
 
 
+def endless() -> None:
+    endless()
+
+
 X = torch.zeros(2, 3, 8, 8)
 MISTAKES = {  # what torch really raises, with a word of the advice
     "any number of images": lambda: X.view(64, 192),
@@ -37,6 +41,21 @@ MISTAKES = {  # what torch really raises, with a word of the advice
     "defaults": lambda: Forgetful.__init__(),
     "No data file is needed": lambda: Path("nowhere/data.csv").read_text(),
     "missing import": lambda: undefined_name,  # noqa: F821
+    "images are (N, C, H, W)": lambda: nn.Conv2d(3, 6, 3)(torch.zeros(3, 8)),
+    "keep the input's float32": lambda: nn.Linear(8, 2)(X.double()),
+    "make a new one": lambda: nn.Parameter(torch.zeros(2)).add_(1),
+    "several": lambda: nn.BatchNorm1d(3)(torch.zeros(1, 3)),
+    "help() lists the names": lambda: nn.Conv2d(3, 6, 3, strides=2),
+    "function without return": lambda: (lambda: None)().shape,
+    "brackets too many": lambda: X(),
+    "another version": lambda: exec("from torch import conv_2d"),  # noqa: S102  # an import that is to fail
+    "missing self": lambda: (lambda: None)(1),
+    "x.any()": lambda: bool(X),
+    "Leave out numpy()": lambda: nn.Linear(2, 2).weight.numpy(),
+    "not allowed here": lambda: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
+    "calls itself": lambda: endless(),
+    "below the fraction line": lambda: 1 // 0,
+    "larger than the list": lambda: [][1],
 }
 
 
@@ -47,8 +66,12 @@ def test_a_common_mistake_gets_the_advice_that_ends_it(phrase: str) -> None:
     assert phrase in advice.on(type(caught.value).__name__, str(caught.value))
 
 
-def test_an_unknown_mistake_gets_none() -> None:
-    assert advice.on("ValueError", "something of the student's own") == ""
+def test_an_unknown_mistake_gets_a_first_step() -> None:
+    assert advice.on("ValueError", "something of the student's own") == advice.OTHERWISE
+
+
+def test_a_text_that_says_what_to_do_gets_no_second_advice() -> None:
+    assert advice.on("RuntimeError", "input('n') waits for an answer, and nobody is here: write the value.") == ""
 
 
 def test_a_missing_package_is_named_beside_those_that_may_be_used() -> None:
