@@ -155,7 +155,8 @@ def medians(samples: list[Sample]) -> dict[str, float]:
 
 def workers(count: int, chosen: sandbox.Sandbox) -> dict[str, float]:
     """Whole workers in a row, from the request to "ready" and to the last of them buried."""
-    from grader.process import Allowance, Zygote
+    from grader.origin import Zygote
+    from grader.process import Allowance
 
     with tempfile.TemporaryDirectory() as scratch:
         zygote = Zygote(Path(scratch), sandbox=chosen)

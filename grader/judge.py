@@ -21,6 +21,7 @@ import torch
 
 from grader import __version__, assignment, data, sandbox, unjudged
 from grader.assignment import Assignment, Question
+from grader.crew import Crew, Source
 from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
 from grader.measurement import Measurements
 from grader.model import (
@@ -34,9 +35,10 @@ from grader.model import (
     Verdict,
     Visibility,
 )
+from grader.origin import Fresh
 from grader.plan import Plan
 from grader.plugin import Case, Plugin, Work, options
-from grader.process import Fresh, Source, Unanswered, Zygote
+from grader.process import Unanswered
 from grader.reference import Reference
 from grader.student import Student
 from grader.trainer import Trainer
@@ -87,7 +89,7 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
 def _crew(chosen: sandbox.Sandbox, scratch: Path, secrets: tuple[Path, ...]) -> Source:
     folder = scratch / "workers"
     folder.mkdir(exist_ok=True)
-    return Zygote(folder, sandbox=chosen, secrets=secrets) if chosen.forks else Fresh(folder)
+    return Crew(folder, chosen, secrets) if chosen.forks else Fresh(folder)
 
 
 def _session(

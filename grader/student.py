@@ -12,19 +12,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch
 from torch import Tensor
 
-from grader import advice, wire
-from grader.assignment import Answer, Assignment, Limits, Question
+from grader import wire
+from grader.assignment import Answer, Assignment, Question
+from grader.crew import Patience, Source
 from grader.graph.rebuild import Network, Refused, rebuild
 from grader.model import Submission, Verdict
-from grader.process import Allowance, Source, Unanswered, Worker
+from grader.process import Unanswered
 from grader.recipe import Recipe
+from grader.station import DEATHS, Station, network_body, sentence
 
-OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 CAPTURE_BATCH = 64
-MOST_REMARKS = 50
 T = TypeVar("T")
 
 
@@ -45,101 +44,6 @@ class Captured:
     note: str
 
 
-class Station:
-    """One worker that has read some questions; started anew after a death."""
-
-    def __init__(self, submission: Submission, questions: list[Question], assignment: Assignment, crew: Source) -> None:
-        self._submission = submission
-        self._questions = questions
-        self._assignment = assignment
-        self._crew = crew
-        self._worker: Worker | None = None
-        self._read: dict[str, Any] | None = None
-        self._refusal: Unanswered | None = None
-        self._by_role = any(q.network for q in questions)
-        self._printed: list[str] = []
-        self.remarks: tuple[str, ...] = ()
-
-    @property
-    def limits(self) -> Limits:
-        """The most generous limits of its questions."""
-        limits = [self._assignment.limits_of(q) for q in self._questions]
-        return Limits(
-            wall_seconds=max(x.wall_seconds for x in limits),
-            memory_mib=max(x.memory_mib for x in limits),
-            output_kib=max(x.output_kib for x in limits),
-        )
-
-    def read(self) -> dict[str, Any]:
-        """What was found of each question. Raises `Unanswered` when nothing could be read at all."""
-        if self._read is None:
-            self._start()
-        if self._refusal:
-            raise self._refusal
-        assert self._read is not None  # noqa: S101  # _start sets one of the two
-        return self._read
-
-    def _start(self) -> None:
-        """A living worker that has read the questions, or a refusal.
-
-        A network that has no known name is looked for by trying what is there; when that ends the worker, it is left.
-        """
-        if self._refusal or (self._worker and self._worker.alive):
-            return
-        try:
-            self._load()
-        except Unanswered as e:
-            if e.verdict not in DEATHS or not self._by_role:
-                self._refusal = e
-                return
-            self._by_role = False
-            self._start()
-
-    def _load(self) -> None:
-        """Start a worker that reads the questions; the assignment's own limit holds, whatever a network may take."""
-        limits = self.limits
-        cpu_seconds = int(limits.wall_seconds * 4 + 60)
-        allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
-        self._worker = self._crew.worker(allowance)
-        found = self._ask_worker(self._load_request(), self._assignment.limits.wall_seconds)
-        reply = _accepted(found, "", self._assignment.allowed_packages)
-        self._read = _readings(reply, self._questions)
-        self.remarks = _remarks(reply)
-
-    def _load_request(self) -> wire.Message:
-        files = self._submission.files
-        body = {
-            "questions": [_asked(q, self._assignment) for q in self._questions],
-            "files": [f.name for f in files],
-            "seed": self._assignment.seeds.public,
-            "packages": list(self._assignment.allowed_packages),
-            "by_role": self._by_role,
-        }
-        tensors = {str(i): _as_tensor(f.data) for i, f in enumerate(files)}
-        return wire.Message("load", body, tensors)
-
-    def ask(self, request: wire.Message, wall_seconds: float, name: str) -> wire.Message:
-        """The reply to a request about `name`. Raises `Unanswered`."""
-        self._start()
-        self.read()
-        return _accepted(self._ask_worker(request, wall_seconds), name, self._assignment.allowed_packages)
-
-    def _ask_worker(self, request: wire.Message, wall_seconds: float) -> wire.Message:
-        assert self._worker is not None  # noqa: S101  # started by the caller
-        try:
-            return self._worker.ask(request, wall_seconds)
-        finally:
-            if not self._worker.alive:
-                self._printed.append(self._worker.output)
-
-    def close(self) -> str:
-        """End the worker; what the code printed."""
-        if self._worker and self._worker.alive:
-            self._worker.end()
-            self._printed.append(self._worker.output)
-        return "".join(self._printed)
-
-
 class Student:
     """A submission as checks see it."""
 
@@ -150,6 +54,7 @@ class Student:
         self._answers: dict[str, tuple[Question, Answer]] = {
             a.name: (q, a) for q in assignment.questions for a in q.answers
         }
+        self._patience = Patience()
         self._layers = self._station([q for q in assignment.questions if not q.network])
         self._stations = {q.id: self._station([q]) if q.network else self._layers for q in assignment.questions}
         self._final: dict[tuple[str, str], Unanswered] = {}
@@ -158,7 +63,7 @@ class Student:
         self.asked: tuple[str, tuple[int, ...]] | None = None  # the name last run, and the shape of its first input
 
     def _station(self, questions: list[Question]) -> Station:
-        return Station(self.submission, questions, self._assignment, self._crew)
+        return Station(self.submission, questions, self._assignment, self._crew, self._patience)
 
     # ------------------------------------------------------------------------------------------------ for the checks
 
@@ -225,7 +130,7 @@ class Student:
 
     def _model_body(self, name: str, more: int) -> dict[str, Any]:
         question, _ = self._answers[name]
-        return {"name": name, "network": _network(question), "seed": self._assignment.seeds.weights + more}
+        return {"name": name, "network": network_body(question), "seed": self._assignment.seeds.weights + more}
 
     def reading(self, question: Question) -> dict[str, Any] | Unanswered:
         """What was found of a question, or why nothing was."""
@@ -264,14 +169,14 @@ class Student:
             raise reading
         state = reading["names"].get(name, {"state": "missing", "message": ""})
         if state["state"] == "missing":
-            raise Unanswered(Verdict.MISSING, _sentence(str(state.get("message", ""))) or f"{name} is not there.")
+            raise Unanswered(Verdict.MISSING, sentence(str(state.get("message", ""))) or f"{name} is not there.")
         if state["state"] == "raised":
-            raise _raised(name, state, "while it was being defined", self._assignment.allowed_packages)
+            raise self._station_of(question).raised(name, state, "while it was being defined")
 
     def _station_of(self, question: Question) -> Station:
         """The question's station; when the shared one died while reading, the question gets its own."""
         station = self._stations[question.id]
-        if station is self._layers and not question.network:
+        if station is self._layers and len(station.questions) > 1:
             try:
                 station.read()
             except Unanswered as e:
@@ -298,93 +203,8 @@ class Uncapturable(Unanswered):
         super().__init__(Verdict.FAILED, message)
 
 
-DEATHS = frozenset({Verdict.TIMED_OUT, Verdict.CRASHED, Verdict.OUT_OF_MEMORY})
-
-
 def _rebuilt(name: str, captured: Captured) -> Network:
     try:
         return rebuild(captured.ir, captured.tensors)
     except Refused as e:
         raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}") from e
-
-
-def _readings(reply: wire.Message, questions: list[Question]) -> dict[str, Any]:
-    """What a worker claims to have found of each question, so far as it can be understood at all."""
-    read = reply.body.get("questions")
-    if reply.kind != "loaded" or not isinstance(read, dict) or not all(_is_reading(read.get(q.id)) for q in questions):
-        raise Unanswered(Verdict.FAILED, "What was found in the submission came back in a form that cannot be read.")
-    return read
-
-
-def _remarks(reply: wire.Message) -> tuple[str, ...]:
-    """What a worker says it could not read or had to change; only shown."""
-    lists = [reply.body.get(key) for key in ("problems", "notes")]
-    return tuple(str(remark) for found in lists if isinstance(found, list) for remark in found)[:MOST_REMARKS]
-
-
-def _is_reading(value: object) -> bool:
-    match value:
-        case {"names": dict(names), "dropped": list(), "explanation": None | str()}:
-            return all(_is_found(found) for found in names.values())
-    return False
-
-
-def _is_found(value: object) -> bool:
-    match value:
-        case {"state": "found", "rule": str()} | {"state": "missing" | "raised"}:
-            return True
-    return False
-
-
-def _accepted(reply: wire.Message, name: str, allowed: tuple[str, ...]) -> wire.Message:
-    """The reply, unless it says that there is no answer."""
-    if reply.kind == "refused":
-        raise Unanswered(Verdict.FAILED, _sentence(str(reply.body.get("message", ""))))
-    if reply.kind == "raised":
-        raise _raised(name or "the submission", reply.body, "", allowed)
-    return reply
-
-
-def _raised(name: str, body: dict[str, Any], when: str, allowed: tuple[str, ...]) -> Unanswered:
-    kind, text, where, package, detail = (
-        str(body.get(k, "")) for k in ("type", "message", "where", "package", "detail")
-    )
-    if kind == "MemoryError" or any(words in text for words in OUT_OF_MEMORY_WORDS):
-        return Unanswered(Verdict.OUT_OF_MEMORY, f"{name} needed more memory than is allowed ({text or kind}).", detail)
-    parts = [f"{name} raised {kind}", when, f"at {where}" if where else ""]
-    what = f"{' '.join(p for p in parts if p)}: {text or 'no message'}"
-    do = advice.on_missing(package, allowed) if package else advice.on(kind, text)
-    return Unanswered(Verdict.RAISED, f"{what.rstrip('.')}. {do}" if do else what, detail)
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] if text.startswith(("the ", "nothing ")) else text
-
-
-def _asked(question: Question, assignment: Assignment) -> dict[str, Any]:
-    """A question as the worker needs it: names and headings, no check and no point. `others` are not to be taken."""
-    explanation = question.explanation
-    at = assignment.questions.index(question)
-    others = [
-        {"question": q.id, "name": a.name, "aliases": list(a.aliases), "network_before": bool(q.network) and i < at}
-        for i, q in enumerate(assignment.questions)
-        for a in q.answers
-        if i != at
-    ]
-    return {
-        "id": question.id,
-        "answers": [{"name": a.name, "kind": a.kind, "aliases": list(a.aliases)} for a in question.answers],
-        "explanation": {"name": explanation.name, "headings": list(explanation.headings)} if explanation else None,
-        "network": _network(question),
-        "others": others,
-    }
-
-
-def _network(question: Question) -> dict[str, Any] | None:
-    """The network that a question asks for, as the worker needs it."""
-    network = question.network
-    return {"input_shape": list(network.input_shape), "classes": network.classes} if network else None
-
-
-def _as_tensor(data: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(0, dtype=torch.uint8)

@@ -3,9 +3,10 @@
 Theory of operation. A message is a fixed header, a JSON object and raw tensor bytes, in that order. Nothing in it can
 execute. The reader trusts no number in it: every length is held against a cap before a byte is read for it, memory
 grows with what has arrived (never with what the header promises), and each tensor's shape, dtype and bytes must agree.
-A message that breaks a rule raises `Bad`; a stream that ends raises `Closed`.
+A message that breaks a rule raises `Bad`; a stream that ends raises `Closed`. A reply has its request's number, which
+the judge draws at random: what was sent before the question was asked, or is sent once more, is no reply.
 
-    header  4s magic, u32 bytes of JSON, u64 bytes of tensors        (little-endian)
+    header  4s magic, u64 number, u32 bytes of JSON, u64 bytes of tensors        (little-endian)
     JSON    {"kind": str, "body": object, "tensors": [[name, dtype, shape], ...]}
     tensors their bytes, C order, one after the other
 """
@@ -24,8 +25,8 @@ import torch
 from torch import Tensor
 from torch._C import DisableTorchFunctionSubclass
 
-MAGIC = b"tgw1"
-HEADER = struct.Struct("<4sIQ")
+MAGIC = b"tgw2"
+HEADER = struct.Struct("<4sQIQ")
 CHUNK = 1 << 20
 
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
@@ -61,11 +62,12 @@ class Caps:
 
 @dataclass(frozen=True)
 class Message:
-    """One request or reply."""
+    """One request or reply, which has its request's `number`."""
 
     kind: str
     body: dict[str, Any] = field(default_factory=dict)
     tensors: dict[str, Tensor] = field(default_factory=dict)
+    number: int = 0
 
 
 def pack(message: Message) -> bytes:
@@ -75,7 +77,7 @@ def pack(message: Message) -> bytes:
     envelope = {"kind": message.kind, "body": message.body, "tensors": listed}
     text = json.dumps(envelope, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")  # half a character: "?"
     data = b"".join(_bytes(t) for t in tensors.values())
-    return HEADER.pack(MAGIC, len(text), len(data)) + text + data
+    return HEADER.pack(MAGIC, message.number, len(text), len(data)) + text + data
 
 
 def unpack(data: bytes, caps: Caps = Caps()) -> Message:
@@ -97,7 +99,7 @@ def unpack(data: bytes, caps: Caps = Caps()) -> Message:
 
 def read(receive: Receive, caps: Caps = Caps()) -> Message:
     """The next message. Raises `Bad` or `Closed`, and whatever `receive` raises (a time-out, say)."""
-    magic, text_size, data_size = HEADER.unpack(_exactly(receive, HEADER.size))
+    magic, number, text_size, data_size = HEADER.unpack(_exactly(receive, HEADER.size))
     if magic != MAGIC:
         raise Bad("not a message of this protocol")
     if text_size > caps.json_bytes:
@@ -114,7 +116,7 @@ def read(receive: Receive, caps: Caps = Caps()) -> Message:
     tensors = {}
     for (name, dtype, shape), size in zip(shapes, sizes, strict=True):
         tensors[name] = _tensor(_exactly(receive, size), dtype, shape)
-    return Message(kind, body, tensors)
+    return Message(kind, body, tensors, number)
 
 
 def _exactly(receive: Receive, size: int) -> bytearray:

@@ -52,7 +52,8 @@ def serve(receive: wire.Receive, send: Callable[[bytes], object], ready: dict[st
     send(wire.pack(wire.Message("ready", ready or {})))
     with contextlib.suppress(wire.Closed):
         while True:
-            reply = _packed(desk.answer(wire.read(receive)))
+            request = wire.read(receive)
+            reply = _packed(dataclasses.replace(desk.answer(request), number=request.number))
             for stream in printed:
                 with contextlib.suppress(OSError, ValueError):  # student code may have closed it
                     stream.flush()
@@ -71,7 +72,8 @@ def _packed(reply: wire.Message) -> bytes:
     try:
         return wire.pack(reply)
     except (ValueError, NotImplementedError, RuntimeError) as e:  # what student code made is no plain tensor
-        return wire.pack(wire.Message("refused", {"message": f"the result cannot be handed over: {e}."}))
+        refusal = wire.Message("refused", {"message": f"the result cannot be handed over: {e}."}, number=reply.number)
+        return wire.pack(refusal)
 
 
 class Desk:

@@ -16,11 +16,14 @@ from tests.tiny import RIGHT, WRONG, Tiny, own_session, submission
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
 
 FORGING = """
-import json, os, struct
+import os, sys
+from grader import wire
 
 def forged(function):
-    text = json.dumps({{"kind": {kind!r}, "body": {body}, "tensors": []}}).encode()
-    os.write(3, struct.pack("<4sIQ", b"tgw1", len(text), 0) + text)
+    frame = sys._getframe()
+    while not hasattr(frame.f_locals.get("request"), "number"):
+        frame = frame.f_back
+    os.write(3, wire.pack(wire.Message({kind!r}, {body}, number=frame.f_locals["request"].number)))
     return function
 
 double = forged(lambda x: 2 * x)

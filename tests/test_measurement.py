@@ -12,9 +12,9 @@ import pytest
 
 from grader import assignment, statistics
 from grader.assignment import Assignment
+from grader.crew import Crew
 from grader.data import DataSet
 from grader.measurement import Measured, Measurements
-from grader.process import Zygote
 from grader.recipe import Recipe
 from grader.reference import Reference
 from grader.student import Student
@@ -84,8 +84,8 @@ class Counting(Trainer):
 
 
 @pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    started = Zygote(tmp_path_factory.mktemp("workers"))
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    started = Crew(tmp_path_factory.mktemp("workers"))
     yield started
     started.close()
 
@@ -112,7 +112,7 @@ def graded(spec: Assignment, seeds: int = 1) -> Assignment:
 
 
 @pytest.fixture
-def measure(zygote: Zygote, drawn: DataSet) -> Measure:
+def measure(zygote: Crew, drawn: DataSet) -> Measure:
     """The measurements of some students, by their ids."""
 
     def measure(spec: Assignment, trainer: Trainer, sources: dict[str, str]) -> dict[str, Measured]:

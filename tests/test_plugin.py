@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from grader.crew import Crew
 from grader.errors import AssignmentError
 from grader.model import CheckResult, Submission, Verdict
 from grader.plugin import Case, Plugin, Work, options
-from grader.process import Zygote
 from grader.reference import Reference
 from grader.student import Student
 from tests.tiny import RIGHT, WRONG, Tiny, own_session, submission
@@ -21,14 +21,14 @@ Judge = Callable[..., Results]
 
 
 @pytest.fixture(scope="module")
-def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
-    started = Zygote(tmp_path_factory.mktemp("workers"))
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
+    started = Crew(tmp_path_factory.mktemp("workers"))
     yield started
     started.close()
 
 
 @pytest.fixture
-def judge(zygote: Zygote) -> Judge:
+def judge(zygote: Crew) -> Judge:
     """One session over some submissions; the results by student and check."""
 
     def judge(tiny: Tiny, *submissions: Submission, reference: bool = True) -> Results:

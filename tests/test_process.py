@@ -14,7 +14,8 @@ import torch
 
 from grader.errors import WorkerLost
 from grader.model import Verdict
-from grader.process import Allowance, Fresh, Unanswered, Worker, Zygote, clean_environment
+from grader.origin import Fresh, Zygote, clean_environment
+from grader.process import Allowance, Unanswered, Worker
 from tests.tiny import RIGHT, load_request, run_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]

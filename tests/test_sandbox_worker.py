@@ -16,7 +16,8 @@ import torch
 from grader import sandbox
 from grader.errors import SandboxUnavailable, WorkerLost
 from grader.model import Verdict
-from grader.process import Allowance, Unanswered, Worker, Zygote
+from grader.origin import Zygote
+from grader.process import Allowance, Unanswered, Worker
 from grader.sandbox.blueprint import Wall, from_report, level_of
 from tests.tiny import RIGHT, load_request, run_request
 

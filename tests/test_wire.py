@@ -41,7 +41,7 @@ def random_tensor(dtype: torch.dtype, shape: list[int], seed: int) -> Tensor:
 def raw(envelope: Any, data: bytes = b"", data_size: int | None = None) -> bytes:
     """A message with any JSON and any header."""
     text = envelope if isinstance(envelope, bytes) else json.dumps(envelope).encode()
-    return wire.HEADER.pack(wire.MAGIC, len(text), len(data) if data_size is None else data_size) + text + data
+    return wire.HEADER.pack(wire.MAGIC, 7, len(text), len(data) if data_size is None else data_size) + text + data
 
 
 def with_tensors(listed: list[Any], data: bytes = b"") -> bytes:
@@ -50,7 +50,7 @@ def with_tensors(listed: list[Any], data: bytes = b"") -> bytes:
 
 def same(a: Message, b: Message) -> bool:
     pairs = zip(a.tensors.values(), b.tensors.values(), strict=True)
-    return (a.kind, a.body, list(a.tensors)) == (b.kind, b.body, list(b.tensors)) and all(
+    return (a.number, a.kind, a.body, list(a.tensors)) == (b.number, b.kind, b.body, list(b.tensors)) and all(
         x.dtype == y.dtype and x.shape == y.shape and bits(x) == bits(y) for x, y in pairs
     )
 
@@ -63,10 +63,10 @@ def test_a_tensor_of_each_dtype_arrives_bit_for_bit(dtype: torch.dtype, shape: l
     assert same(wire.unpack(wire.pack(sent)), sent)
 
 
-@given(kind=st.text(), body=st.dictionaries(st.text(), json_values, max_size=4))
+@given(kind=st.text(), body=st.dictionaries(st.text(), json_values, max_size=4), number=st.integers(0, 2**64 - 1))
 @settings(max_examples=100)
-def test_a_body_arrives_as_it_was_sent(kind: str, body: dict[str, Any]):
-    assert same(wire.unpack(wire.pack(Message(kind, body))), Message(kind, body))
+def test_a_body_arrives_as_it_was_sent(kind: str, body: dict[str, Any], number: int):
+    assert same(wire.unpack(wire.pack(Message(kind, body, number=number))), Message(kind, body, number=number))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_each_cap_is_kept(message: bytes, caps: Caps, says: str):
 @pytest.mark.parametrize(
     "message",
     [
-        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET /grades HTTP/1.1\r\n\r\n",
         raw(b"\xff\xfe"),
         raw(b"[" * 100_000),
         raw(b'{"kind": NaN, "body": {}, "tensors": []}'),
@@ -218,10 +218,10 @@ def peak_of(message: bytes) -> int:
 @pytest.mark.parametrize(
     "message",
     [
-        wire.HEADER.pack(wire.MAGIC, Caps.json_bytes, Caps.bytes),
+        wire.HEADER.pack(wire.MAGIC, 0, Caps.json_bytes, Caps.bytes),
         raw({"kind": "k", "body": {}, "tensors": [["x", "uint8", [Caps.bytes]]]}, b"", Caps.bytes),
         raw({"kind": "k", "body": {}, "tensors": [["x", "float64", [Caps.bytes // 8]]]}, bytes(100), Caps.bytes),
-        wire.HEADER.pack(wire.MAGIC, 2**32 - 1, 2**64 - 1),
+        wire.HEADER.pack(wire.MAGIC, 2**64 - 1, 2**32 - 1, 2**64 - 1),
     ],
     ids=["JSON promised", "tensor promised", "tensor begun", "everything promised"],
 )
@@ -243,9 +243,9 @@ def mutated(message: bytes, chance: random.Random) -> bytes:
                 data[place:place] = data[place : place + chance.randint(1, 40)]
             case 3:
                 limit = chance.choice([0, 1, 2**31 - 1, 2**32 - 1])
-                data[4:8] = struct.pack("<I", chance.choice([limit, chance.randrange(2 * len(message))]))
+                data[12:16] = struct.pack("<I", chance.choice([limit, chance.randrange(2 * len(message))]))
             case 4:
-                data[8:16] = struct.pack("<Q", chance.choice([0, 1, 2**63, 2**64 - 1, chance.randrange(2**20)]))
+                data[16:24] = struct.pack("<Q", chance.choice([0, 1, 2**63, 2**64 - 1, chance.randrange(2**20)]))
             case _:
                 words = [b"-1", b"1e999", b"NaN", b"null", b"[]", b"{}", b"99999999999999999999", b'"bool"', b"\xf0"]
                 data[place : place + chance.randint(0, 3)] = chance.choice(words)

@@ -20,8 +20,9 @@ import torch
 from grader import assignment
 from grader.assignment import Limits
 from grader.attack import Case, accomplice, handed_in, one_file, processes
+from grader.crew import Crew
 from grader.model import Scorecard, Submission, Verdict
-from grader.process import Unanswered, Zygote
+from grader.process import Unanswered
 from grader.report import FORMULA
 from grader.stage import SECRET_VARIABLE, Stage
 from grader.student import Student
@@ -46,7 +47,7 @@ class Range:
     def __init__(self, stage: Stage, scratch: Path) -> None:
         self.stage = stage
         self.scratch = scratch
-        self.zygote = Zygote(scratch)
+        self.crew = Crew(scratch)
         limits = Limits(wall_seconds=30, memory_mib=2048, output_kib=4)
         spec = assignment.load(stage.folder / "assignment")
         self._assignment = spec.model_copy(update={"limits": limits})
@@ -72,7 +73,7 @@ class Range:
 
     def answer(self, submission: Submission) -> tuple[float, str]:
         """The first number of a submission's answer, and what it printed. Raises `Unanswered`."""
-        student = Student(submission, self._assignment, self.zygote)
+        student = Student(submission, self._assignment, self.crew)
         try:
             number = float(student.run("relu", INPUT).flatten()[0])
         finally:
@@ -91,7 +92,7 @@ class Range:
         """End them, and the zygote."""
         for pid in self.survivors():
             os.kill(pid, 9)
-        self.zygote.close()
+        self.crew.close()
 
 
 def worker(case: Case, place: Range) -> float:

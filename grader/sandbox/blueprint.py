@@ -9,6 +9,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -43,6 +44,10 @@ class WallFailed(Exception):
         super().__init__(f"{wall}: {reason}")
         self.wall = wall
         self.reason = reason
+
+
+ABORTED = int(signal.SIGABRT)
+"""The exit code of a worker that called abort(): process 1 of a namespace cannot die by a signal of its own."""
 
 
 class Opener(StrEnum):

@@ -23,6 +23,7 @@ in it is not built, and the level that the probes find is lower.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
 import resource
@@ -37,7 +38,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from grader.sandbox import kernel, plain, probe, seccomp
-from grader.sandbox.blueprint import NAMESPACES, Evidence, Opener, Setup, Wall, WallFailed
+from grader.sandbox.blueprint import ABORTED, NAMESPACES, Evidence, Opener, Setup, Wall, WallFailed
 
 SCRATCH_BYTES, SCRATCH_FILES = 64 << 20, 4096
 FILE_BYTES = SCRATCH_BYTES
@@ -79,12 +80,13 @@ class Limits:
 
 @dataclass
 class Ground:
-    """What the zygote keeps to fork from. `namespaces` (kernel numbers) and `uid` are the zygote's own."""
+    """What the zygote keeps to fork from. `namespaces` (kernel numbers), `uid` and `parent` are the zygote's own."""
 
     setup: Setup
     readable: tuple[str, ...]
     namespaces: dict[Wall, int]
     uid: int
+    parent: int = field(default_factory=os.getpid)
     home: int | None = None
     uids: Iterator[int] = field(default_factory=lambda: iter(()))
 
@@ -112,7 +114,7 @@ def prepare(setup: Setup) -> Ground:
                 empty_root(paths, setup.scratch)
     home = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC) if Wall.PROCESSES in wanted else None
     uids = own_uids() if Wall.UID in blueprint.walls else iter(())
-    return Ground(setup, paths, namespaces(), os.getuid(), home, uids)
+    return Ground(setup, paths, namespaces(), os.getuid(), home=home, uids=uids)
 
 
 @contextlib.contextmanager
@@ -279,8 +281,10 @@ def enter(ground: Ground, uid: int | None, channel: int, log: int, limits: Limit
     build(Wall.MOUNTS, own_mounts, scratch, Wall.PROCESSES in walls)
     os.chdir(scratch)
     _die_first()
+    if Wall.PROCESSES in walls:
+        kernel.exit_on(ABORTED)  # process 1 would not die of it, and would seem to die of another
     build(Wall.UID, own_uid, uid)
-    kernel.prctl(kernel.SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    _die_with(ground)
     build(Wall.LIMITS, limit, limits, Wall.UID in walls)
     build(Wall.CAPABILITIES, kernel.drop_capabilities)
     build(Wall.NO_NEW_PRIVILEGES, kernel.prctl, kernel.SET_NO_NEW_PRIVS, 1)
@@ -324,6 +328,13 @@ def _die_first() -> None:
     """When the machine runs out of memory, let the kernel take a worker rather than the judge. Not a wall."""
     with contextlib.suppress(OSError):  # some containers have /proc read-only
         Path("/proc/self/oom_score_adj").write_text("1000")
+
+
+def _die_with(ground: Ground) -> None:
+    """End when the zygote ends. Raises OSError when it has ended meanwhile: the kernel would not say so any more."""
+    kernel.prctl(kernel.SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if ground.home is None and os.getppid() != ground.parent:  # of process 1 nobody is the parent, but it dies with it
+        raise OSError(errno.ESRCH, "the zygote is gone")
 
 
 def own_uid(uid: int) -> None:

@@ -1,8 +1,16 @@
 import os
 import struct
+import sys
+
+
+def number():
+    frame = sys._getframe()
+    while not hasattr(frame.f_locals.get("request"), "number"):
+        frame = frame.f_back
+    return frame.f_locals["request"].number
 
 
 def relu(x):
     text = b'{"kind": "output", "body": ' + b"[" * 100000 + b"]" * 100000 + b', "tensors": []}'
-    os.write(3, struct.pack("<4sIQ", b"tgw1", len(text), 0) + text)
+    os.write(3, struct.pack("<4sQIQ", b"tgw2", number(), len(text), 0) + text)
     return x
