@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -218,6 +219,19 @@ def find(name: str | None) -> Path:
     raise UsageError(
         f"there is no assignment {name!r}: wanted a folder with an assignment.toml, or one of {', '.join(available())}"
     )
+
+
+def asked(assignment: Assignment, names: Sequence[str]) -> tuple[Question, ...]:
+    """The questions that are named by id, or by its beginning where only one has it ("q1"); all when none is named."""
+    found = []
+    for name in names:
+        known = [q for q in assignment.questions if q.id == name]
+        known = known or [q for q in assignment.questions if q.id.startswith(name.lower())]
+        if len(known) != 1:
+            ids = ", ".join(q.id for q in assignment.questions)
+            raise UsageError(f"{assignment.id} has no question {name!r}: wanted one of {ids}.")
+        found += known
+    return tuple(found) or assignment.questions
 
 
 def load(folder: Path) -> Assignment:

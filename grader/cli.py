@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import tempfile
 import traceback
@@ -47,6 +48,9 @@ def _options(
 
 def main() -> None:
     """The `grader` command: one handler for everything that can go wrong."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows it escaped
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
     except GraderError as e:

@@ -79,21 +79,6 @@ def class_summary(scorecards: list[Scorecard]) -> Table:
     return table
 
 
-def student_summary(card: Scorecard) -> Table:
-    """One line per check, with what to do where it did not pass."""
-    table = Table("question", "check", "verdict", "points", title=f"{plain(card.student_id)}: {card.summary}")
-    for question in card.questions:
-        said = ""
-        for check in question.checks:
-            what = Text(check.title)
-            if check.message and check.message != said:  # one missing name stops every check of its question
-                what.append("\n" + plain(check.message), style="dim")
-            said = check.message
-            table.add_row(question.title, what, verdict(check.verdict), f"{check.points:g}/{check.max_points:g}")
-        table.add_section()
-    return table
-
-
 def attacks(results: list[Result]) -> Table:
     """One line per group of attacks, and one per attack that came through."""
     table = Table("group", "attacks", "came through", title="The attack suite on this machine")

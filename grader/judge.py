@@ -12,6 +12,7 @@ import os
 import platform
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,11 @@ from typing import Any
 import pytest
 import torch
 
-from grader import __version__, assignment, data, sandbox, unjudged
+from grader import __version__, assignment, data, sandbox, summary, unjudged
 from grader.assignment import Assignment, Question
 from grader.crew import Crew, Source
 from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
-from grader.measurement import Measurements
+from grader.measurement import Measured, Measurements
 from grader.model import (
     CheckResult,
     Environment,
@@ -38,6 +39,7 @@ from grader.model import (
 from grader.origin import Fresh
 from grader.plan import Plan
 from grader.plugin import Case, Plugin, Work, options
+from grader.practice import Practice
 from grader.process import Unanswered
 from grader.reference import Reference
 from grader.student import Student
@@ -55,6 +57,7 @@ class Setting:
     reference: Reference | None
     isolation: Isolation
     environment: Environment
+    questions: tuple[Question, ...]
 
 
 def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
@@ -62,7 +65,7 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
     torch.set_num_threads(1)
     spec = assignment.load(Path(plan.assignment))
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
-    images = data.open_default(Path(plan.data) if plan.data else None) if plan.train and reference else None
+    images = data.open_default(Path(plan.data) if plan.data else None) if plan.train else None
     device, why = choose_device(plan.device)
     secrets = (Path(plan.reference),) if plan.reference else ()
     chosen = sandbox.choose(require=plan.require, fresh=plan.fresh, folders=secrets)
@@ -72,17 +75,23 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
             f"student code could read them: {chosen.isolation.reason}. Grade on Linux, or add --trust-submissions if "
             f"you have read the submissions."
         )
-    setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device))
+    asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
+    setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
     level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
     say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
     with contextlib.ExitStack() as stack:
         crew = stack.enter_context(contextlib.closing(_crew(chosen, Path(plan.scratch), secrets)))
         measure = None
-        if images and reference:
+        if images:
             cache = Path(plan.cache) if plan.cache else None
             trainer = stack.enter_context(Trainer(images, device, plan.jobs, cache))
-            measure = Measurements(spec, reference, trainer, images, device, plan.speed)
-            stack.callback(measure.close)
+            measuring: Measurements | Practice = (
+                Measurements(spec, reference, trainer, images, device, plan.speed)
+                if reference
+                else Practice(asked, spec, trainer, images, device)
+            )
+            stack.callback(measuring.close)
+            measure = measuring.start
         _session(setting, submissions, crew, measure, say)
 
 
@@ -93,7 +102,11 @@ def _crew(chosen: sandbox.Sandbox, scratch: Path, secrets: tuple[Path, ...]) -> 
 
 
 def _session(
-    setting: Setting, submissions: list[Submission], crew: Source, measure: Measurements | None, say: Say
+    setting: Setting,
+    submissions: list[Submission],
+    crew: Source,
+    measure: Callable[[Student], Future[dict[str, Measured]]] | None,
+    say: Say,
 ) -> None:
     """One pytest session over all submissions."""
     spec = setting.assignment
@@ -112,14 +125,15 @@ def _session(
         reference=setting.reference,
         submissions=submissions,
         open=lambda submission: Student(submission, spec, crew),
-        measure=measure.start if measure else None,
+        measure=measure,
+        only=setting.questions,
         began=lambda submission: say("began", student_id=submission.student_id),
         checked=lambda submission, result: say(
             "checked", student_id=submission.student_id, text=result.id, verdict=result.verdict
         ),
         finish=finish,
     )
-    folders = [spec.checks_folder] + ([setting.reference.checks_folder] if setting.reference else [])
+    folders = [*_public(setting), *([setting.reference.checks_folder] if setting.reference else [])]
     plugin = Plugin(work)
     with _quiet_pytest():
         code = pytest.main([*options(folders), "-p", "pytest_timeout", f"--timeout={CHECK_SECONDS}"], plugins=[plugin])
@@ -127,6 +141,14 @@ def _session(
         raise plugin.fault
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise RuntimeError(f"pytest could not run the checks of {spec.id} ({pytest.ExitCode(code).name})")
+
+
+def _public(setting: Setting) -> list[Path]:
+    """The folder of the public checks, or the files of the questions that were asked for."""
+    folder = setting.assignment.checks_folder
+    if len(setting.questions) == len(setting.assignment.questions):
+        return [folder]
+    return [path for q in setting.questions if (path := folder / f"test_{q.id}.py").is_file()]
 
 
 @contextlib.contextmanager
@@ -140,7 +162,7 @@ def _quiet_pytest() -> Iterator[None]:
 def scorecard(setting: Setting, case: Case) -> Scorecard:
     """All that is known of a judged submission."""
     spec = setting.assignment
-    questions = tuple(_question(setting, case, q) for q in spec.questions)
+    questions = tuple(_question(setting, case, q) for q in setting.questions)
     models, notes, flags = _models(spec, case)
     return Scorecard(
         student_id=case.submission.student_id,
@@ -225,9 +247,10 @@ def _notes(setting: Setting, case: Case) -> Iterator[str]:
     if case.submission.problem:
         yield case.submission.problem
     if not setting.reference:
-        specs = [s for q in setting.assignment.questions for s in q.checks.values()]
-        public = sum(s.visibility is Visibility.PUBLIC for s in specs)
-        yield f"{public} public checks; the {len(specs) - public} hidden checks are not part of this kit"
+        passed = sum(r.verdict is Verdict.PASSED for r in case.results.values())
+        public = sum(len(q.public_checks) for q in setting.questions)
+        hidden = sum(q.hidden_count for q in setting.questions)
+        yield summary.public_checks(passed, public, hidden)
 
 
 def choose_device(wanted: str) -> tuple[str, str]:

@@ -15,6 +15,7 @@ class Plan:
 
     `train` False leaves out what needs training; `cache` holds what was trained before. Below isolation level
     `require` nothing is run; below level 2, which is no sandbox, hidden checks need `trust`.
+    `questions` are the only ones that are run; none named means all.
     """
 
     assignment: str
@@ -29,3 +30,4 @@ class Plan:
     train: bool = True
     require: int = 0
     trust: bool = False
+    questions: tuple[str, ...] = ()

@@ -149,6 +149,12 @@ def verdict_counts(checks: Iterable[CheckResult]) -> list[tuple[Verdict, int]]:
     return sorted(Counter(c.verdict for c in checks).items(), key=lambda pair: urgency(pair[0]))
 
 
+def public_checks(passed: int, public: int, hidden: int) -> str:
+    """How many public checks passed, and that the hidden ones are elsewhere."""
+    count = "there is 1" if hidden == 1 else f"there are {hidden or 'none'}"
+    return f"{passed} of {public} public checks pass; hidden checks are not part of this kit ({count})"
+
+
 def totals(scorecards: Sequence[Scorecard]) -> Totals | None:
     """Mean, median and range of the points; None for an empty class."""
     points = [s.points for s in scorecards]
