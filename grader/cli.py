@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from grader import __version__
-from grader.commands import checking, grading, images, kit, machine
+from grader.commands import checking, grading, images, kit, machine, platforms
 from grader.commands.shared import EXPLAINED, INTERRUPTED, UNEXPECTED, complain, out
 from grader.errors import GraderError
 
@@ -23,6 +23,7 @@ app.command("grade")(grading.grade)
 app.command("check")(checking.check)
 app.command("handout")(kit.hand_out)
 app.command("demo")(grading.demo)
+app.command("export")(platforms.export)
 app.command("doctor")(machine.examine)
 
 data_app = typer.Typer(no_args_is_help=True, help="Prepare the images that networks are trained on, or look at them.")

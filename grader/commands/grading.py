@@ -30,6 +30,7 @@ from grader.commands.shared import (
     run,
 )
 from grader.errors import UsageError
+from grader.lms import PLATFORMS, incoming
 from grader.model import Gradebook, Submission
 from grader.plan import Device, Plan, Speed
 
@@ -50,12 +51,16 @@ def grade(
     lang: LanguageOption = "en",
     require: RequireOption = 0,
     trust: TrustOption = False,
+    platform: Annotated[
+        str | None, typer.Option("--from", help=f"Whose export it is, if that is not seen: {', '.join(PLATFORMS)}.")
+    ] = None,
+    people: Annotated[Path | None, typer.Option("--roster", help="A CSV with the class's ids and names.")] = None,
 ) -> int:
     """Grade a class: a folder of submissions in, scorecards and HTML pages out."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
     solutions = _reference(reference, spec)
-    handed_in = _collect(submissions)
+    handed_in = _collect(submissions, platform, people)
     plan = replace(_plan(folder, solutions, data, recipe, device, jobs), require=require, trust=trust)
     return _grade_class(plan, spec, solutions, handed_in, output, lang)
 
@@ -73,11 +78,17 @@ def demo(
     return _grade_class(plan, spec, solutions, handed_in, output)
 
 
-def _collect(path: Path) -> list[Submission]:
-    """The submissions; says which files are nobody's."""
-    taken = intake.take(path)
+def _collect(path: Path, platform: str | None, people: Path | None) -> list[Submission]:
+    """The submissions; says whose export it is, and which files are nobody's."""
+    taken = incoming.take(path, platform, people)
+    if taken.platform.name != "plain":
+        late = sum(bool(s.late) for s in taken.submissions)
+        count = f"{len(taken.submissions)} submissions" + (f", {late} late" if late else "")
+        out.print(f"{path.name}: {taken.platform.title} ({taken.reason}); {count}", soft_wrap=True)
     for skipped in taken.skipped:
         complain(skipped)
+    if taken.unlisted:
+        complain(f"not on the class list: {', '.join(taken.unlisted)}")
     return list(taken.submissions)
 
 

@@ -1,0 +1,58 @@
+"""No platform: files and folders as the rules of intake share them out; grades as a CSV of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from grader import intake
+from grader.lms import grades, table
+from grader.lms.platform import Choices, Export, Handed, Platform
+from grader.lms.sheet import Filled
+from grader.model import Gradebook, Scorecard
+
+FIRST = ("student_id", "name", "platform", "platform_id", "submitted_at", "late")
+LAST = ("points", "max_points", "pending_points")
+
+
+def recognise(export: Export) -> str:  # noqa: ARG001  # the shape of a platform
+    """Everything that is nobody else's."""
+    return "no platform's marks are in it"
+
+
+def handed_in(export: Export) -> Iterator[Handed]:
+    """By place: one file or one folder is one student's."""
+    groups, _ = intake.by_place(export.entries, export.root)
+    for student_id, entries in groups.items():
+        yield Handed(student_id, entries=entries)
+
+
+def make(book: Gradebook, choices: Choices) -> Filled:
+    """One line a student, one column a question; the points of whom something is pending are left empty."""
+    questions = list(dict.fromkeys(q.id for c in book.scorecards for q in c.questions))
+    rows = [_row(c, questions, choices) for c in book.scorecards]
+    finals = [grades.final(c, include_pending=choices.include_pending) for c in book.scorecards]
+    return Filled(
+        table.written([*FIRST, *questions, *LAST], rows, mark=True),
+        tuple(c.student_id for c, final in zip(book.scorecards, finals, strict=True) if final),
+        tuple(c.student_id for c, final in zip(book.scorecards, finals, strict=True) if not final),
+    )
+
+
+def _row(card: Scorecard, questions: list[str], choices: Choices) -> list[str]:
+    points = {q.id: q for q in card.questions}
+    final = grades.final(card, include_pending=choices.include_pending)
+    late = "" if card.late is None else "yes" if card.late else "no"
+    when = card.submitted_at.isoformat() if card.submitted_at else ""
+    return [
+        *(card.student_id, card.name, card.platform, card.platform_id, when, late),
+        *(
+            grades.number(points[q].points) if q in points and (final or not points[q].pending_points) else ""
+            for q in questions
+        ),
+        grades.number(card.points) if final else "",
+        grades.number(card.max_points),
+        grades.number(card.pending_points),
+    ]
+
+
+PLATFORM = Platform("plain", "a file, a folder or a zip of files or students' folders", recognise, handed_in, make=make)
