@@ -8,13 +8,11 @@ prints the JSON Schema of a scorecard.
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import json
 import re
 import sys
-import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,27 +21,31 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from grader import charts, content, summary
+from grader import charts, content, layout, summary, table, window
 from grader.model import Gradebook, ModelResult, Scorecard, Verdict, Visibility
 from grader.text import brief, clip, plain
+from grader.wording import Strings, strings
 
 STUDENT_BYTES = 250_000
 CLASS_BYTES = 1_000_000
 SHARES = (1.0, 0.5, 0.25, 0.1, 0.03)  # how much of the room for students' text is tried until the page fits
 HEADING = 24  # characters of a question's title in the head of a column
 BRIEF = 150  # characters of a message in a table
-LANGUAGES = ("en", "zh-TW")
 # The device names that Windows keeps for itself, in whatever case and with whatever ending.
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])")
 SIMPLE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # the full-width forms are meant
 
 
 def write(gradebook: Gradebook, out: Path, lang: str = "en") -> Path:
     """Write the class's page, every student's page and scorecard, and gradebook.csv; the path of the class's page."""
     for scorecard in gradebook.scorecards:
         write_scorecard(scorecard, out, title=gradebook.title, lang=lang)
-    _write_gradebook_csv(gradebook, out / "gradebook.csv")
+    return write_class(gradebook, out, lang)
+
+
+def write_class(gradebook: Gradebook, out: Path, lang: str = "en") -> Path:
+    """Write the class's page and gradebook.csv; the path of the page."""
+    _replace(out / "gradebook.csv", table.written(gradebook))
     page = out / "index.html"
     _replace(page, class_page(gradebook, lang))
     return page
@@ -109,25 +111,6 @@ def class_page(gradebook: Gradebook, lang: str = "en") -> str:
     return _fit("class.html.j2", values, lang, CLASS_BYTES)
 
 
-class Strings:
-    """The texts of one language, by key: `t("student.pending", points=5)`. A missing key or value is an error."""
-
-    def __init__(self, lang: str) -> None:
-        self.lang = lang
-        path = content.folder("reports") / f"{lang}.toml"
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        self.texts: dict[str, str] = {
-            f"{group}.{key}": v for group, table in tables.items() for key, v in table.items()
-        }
-
-    def __call__(self, key: str, **values: object) -> str:
-        """The text under `key`, with its words in braces filled in."""
-        return self.texts[key].format(**values)
-
-
-strings = cache(Strings)
-
-
 def _fit(template: str, values: dict[str, Any], lang: str, limit_bytes: int) -> str:
     """Render with as much of the students' text as the page has room for."""
     page = ""
@@ -166,6 +149,8 @@ def _environment() -> jinja2.Environment:
         "js_hash": _source_hash(js),
         "charts": charts,
         "summary": summary,
+        "layout": layout,
+        "window": window,
         "Verdict": Verdict,
         "href": lambda student_id: quote(f"students/{file_name(student_id)}.html"),
         "series": _series,
@@ -176,6 +161,7 @@ def _environment() -> jinja2.Environment:
         "seeds_of": _seeds,
         "accuracies": lambda card: {m.question: m.mean_accuracy for m in card.models},
     }
+    environment.tests["place_of_answer"] = re.compile(r"\w+: ").match
     environment.filters |= {
         "percent": charts.percent,
         "signed": lambda fraction: _signed(f"{fraction * 100:+.1f}"),
@@ -227,34 +213,6 @@ def _replace(path: Path, text: str) -> None:
     unfinished = path.with_name(f".{path.name}.part")
     unfinished.write_text(text, encoding="utf-8", newline="\n")
     unfinished.replace(path)
-
-
-def _write_gradebook_csv(gradebook: Gradebook, path: Path) -> None:
-    """The class as a table: everything quoted, nothing that a spreadsheet would run, readable by Excel as UTF-8."""
-    import pandas as pd  # half a second, and nothing else here needs it
-
-    ids = [q.id for q in summary.questions(gradebook.scorecards)]
-    columns = ["student_id", *ids, "points", "max_points", "pending_points", "percent", *Verdict, "notes"]
-    rows = [[_inert(cell) for cell in _cells(s, ids)] for s in gradebook.scorecards]
-    table = pd.DataFrame(rows, columns=[_inert(str(c)) for c in columns], dtype=object)
-    text = table.to_csv(index=False, quoting=csv.QUOTE_ALL, lineterminator="\n")
-    _replace(path, "\N{ZERO WIDTH NO-BREAK SPACE}" + text)  # without the mark Excel takes UTF-8 for the local code page
-
-
-def _cells(scorecard: Scorecard, question_ids: list[str]) -> Iterator[str]:
-    """One row of the gradebook."""
-    points = {q.id: q.points for q in scorecard.questions}
-    yield scorecard.student_id
-    yield from (f"{points[i]:g}" if i in points else "" for i in question_ids)
-    yield from (f"{value:g}" for value in (scorecard.points, scorecard.max_points, scorecard.pending_points))
-    yield f"{100 * scorecard.points / scorecard.max_points:.2f}" if scorecard.max_points else ""
-    yield from (str(sum(c.verdict is v for c in scorecard.checks)) for v in Verdict)
-    yield "; ".join(scorecard.notes)
-
-
-def _inert(cell: str) -> str:
-    """The cell with an apostrophe before what a spreadsheet would take for a formula."""
-    return "'" + cell if cell.startswith(FORMULA) else cell
 
 
 def _main(write_text: Callable[[str], object] = sys.stdout.write) -> None:

@@ -12,6 +12,7 @@ from statistics import StatisticsError, correlation, fmean, median
 from grader.charts import Dot
 from grader.model import (
     CheckResult,
+    Difference,
     Gradebook,
     ModelResult,
     QuestionResult,
@@ -19,6 +20,7 @@ from grader.model import (
     SeedNoise,
     Verdict,
     Visibility,
+    Window,
 )
 
 # The order in which outcomes deserve a person's eye.
@@ -62,6 +64,22 @@ class Failure:
     def max_points(self) -> float:
         """Points that these checks are worth."""
         return sum(c.max_points for c in self.checks)
+
+    @property
+    def answer(self) -> str:
+        """The asked-for name that they ran, if it is one."""
+        names = {c.answer for c in self.checks}
+        return names.pop() if len(names) == 1 else ""
+
+    @property
+    def difference(self) -> Difference | None:
+        """Where the answer differs."""
+        return next((c.difference for c in self.checks if c.difference), None)
+
+    @property
+    def window(self) -> Window | None:
+        """What slides over what."""
+        return next((c.window for c in self.checks if c.window and c.window.plane), None)
 
 
 @dataclass(frozen=True)
@@ -188,9 +206,14 @@ def failures(question: QuestionResult) -> list[Failure]:
     """What a student can do something about: checks that ran and did not pass, equal outcomes together."""
     groups: dict[tuple[Verdict, str, str], list[CheckResult]] = {}
     for check in question.checks:
-        if check.verdict not in (Verdict.PASSED, Verdict.UNGRADED):
+        if check.verdict not in (Verdict.PASSED, Verdict.UNGRADED, Verdict.SKIPPED):
             groups.setdefault((check.verdict, check.message, check.detail), []).append(check)
     return [Failure(*key, tuple(rows)) for key, rows in groups.items()]
+
+
+def untried(question: QuestionResult) -> list[CheckResult]:
+    """Checks that were not run because another did not pass."""
+    return [check for check in question.checks if check.verdict is Verdict.SKIPPED]
 
 
 def cases(scorecards: Sequence[Scorecard], verdicts: Sequence[Verdict]) -> list[Case]:

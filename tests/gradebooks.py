@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import base64
 import math
 import random
 from collections.abc import Iterable
 
+from grader.mistakes import png
 from grader.model import (
+    AskedLayer,
     Baseline,
     CheckResult,
     ClassAccuracy,
     Comparison,
     Conclusion,
+    Difference,
     Environment,
     Epoch,
     Gradebook,
     Isolation,
     Layer,
+    Mistake,
     ModelResult,
     QuestionResult,
     Scorecard,
@@ -25,6 +30,7 @@ from grader.model import (
     SeedResult,
     Verdict,
     Visibility,
+    Window,
 )
 
 CLASSES = ("plane", "car", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -48,6 +54,26 @@ QUESTIONS = {
         ["has inverted residuals", "gives ten scores", "can overfit one batch"],
         0.0,
     ),
+}
+WINDOWS = {
+    "q1_conv2d": Window(kernel=(3, 5), stride=(2, 1), padding=(4, 2), dilation=(3, 1), plane=(50, 100)),
+    "q3_maxpool": Window(kernel=(3, 3), stride=(2, 2), plane=(4, 4)),
+    "q4_avgpool": Window(kernel=(3, 2), stride=(2, 1), plane=(4, 4)),
+}
+PLANES = {  # rows and columns of the picture, elements of a cell, the output's shape, where it differs most
+    "q1_conv2d": (13, 20, (2, 5), (20, 33, 26, 100), (3, 17, 8, 97)),
+    "q3_maxpool": (1, 1, (1, 1), (2, 3, 1, 1), (0, 0, 0, 0)),
+    "q4_avgpool": (1, 3, (1, 1), (2, 3, 1, 3), (1, 2, 0, 2)),
+    "q5_linear": (2, 15, (1, 2), (2, 30), (1, 29)),
+}
+ANSWERS = {
+    "q1_conv2d": "conv_dilation",
+    "q2_relu": "relu",
+    "q3_maxpool": "max_pool_square",
+    "q4_avgpool": "avg_pool_rectangle",
+    "q5_linear": "linear",
+    "q6_lenet": "LeNet",
+    "q7_efficientnet": "EfficientNet",
 }
 MESSAGES = {
     Verdict.PASSED: "",
@@ -88,10 +114,14 @@ LENET_LAYERS = (
     Layer(op="linear 120→84", output_shape=(84,), parameters=10_164, flops=20_160),
     Layer(op="linear 84→10", output_shape=(10,), parameters=850, flops=1_680),
 )
+ASKED_LAYERS = tuple(
+    AskedLayer(op=layer.op.replace("max", "avg"), output_shape=layer.output_shape, also=(layer.op,))
+    for layer in LENET_LAYERS
+)
 EFFICIENTNET_LAYERS = tuple(
     Layer(op=op, output_shape=(16 + 8 * (i // 5), 8, 8), parameters=parameters, flops=parameters * 128)
     for i, (op, parameters) in enumerate(
-        [("conv2d 1×1", 1_536), ("batch_norm", 192), ("silu", 0), ("conv2d 3×3 depthwise", 864), ("sigmoid gate", 0)]
+        [("conv2d 1×1", 1_536), ("batch_norm", 192), ("silu", 0), ("depthwise conv2d 3×3", 864), ("sigmoid gate", 0)]
         * 47
     )
 )
@@ -195,6 +225,7 @@ def model(
         "curve": tuple(Epoch(loss=2.3 * 0.88**e, accuracy=0.62 - 0.5 * 0.8**e) for e in range(15)),
         "confusion": _confusion(classes),
         "layers": LENET_LAYERS,
+        "asked_layers": ASKED_LAYERS,
         "method": "trained from the graph",
         "reason": "the network was captured whole and rebuilt without running the submitted file again",
         "recipe": "cpu-full: 15 epochs, batch 64, SGD, learning rate 0.03",
@@ -207,8 +238,19 @@ def model(
         "stand_in": False,
         "graded": True,
         "fingerprint": "9f86d081884c7d65" * 4,
+        "mistakes": mistakes(),
     }
     return ModelResult.model_validate({**values, **fields})
+
+
+def mistakes() -> tuple[Mistake, ...]:
+    """As many wrong answers as are shown; this much noise makes a picture as large as a photograph of CIFAR-10."""
+    rng = random.Random(0)
+    pictures = (png(bytes(b % 56 for b in rng.randbytes(3 * 32 * 32)), 32, 32) for _ in CLASSES)
+    return tuple(
+        Mistake(label=a, predicted=b, confidence=0.97 - i / 20, image=base64.b64encode(picture).decode())
+        for i, (a, b, picture) in enumerate(zip(CLASSES, CLASSES[1:] + CLASSES[:1], pictures, strict=True))
+    )
 
 
 def class_accuracies(accuracies: Iterable[float], total: int = 200) -> tuple[ClassAccuracy, ...]:
@@ -252,13 +294,33 @@ def _question(id: str, rng: random.Random, skill: float, bad: Verdict, *, hidden
         )
         visibility = Visibility.HIDDEN if hidden and i == len(titles) - 1 else Visibility.PUBLIC
         detail = DETAIL if verdict in (Verdict.RAISED, Verdict.FAILED) else ""
-        checks.append(check(verdict, name, visibility=visibility, message=message, detail=detail, seconds=0.02))
+        more = {"answer": ANSWERS[id], "window": WINDOWS.get(id), "difference": differences(id, i, visibility)}
+        shown = more if verdict is Verdict.FAILED else {}
+        checks.append(
+            check(verdict, name, visibility=visibility, message=message, detail=detail, seconds=0.02, **shown)
+        )
     explanation = None
     if explanation_points:
         explanation = rng.choice(EXPLANATIONS)
         checks.append(check(Verdict.UNGRADED, "the explanation", explanation_points))
-    source = (f"{title.split()[0]}: cell 14, lines 1 to 9, by name", "left out: two plots and a training loop")
+    source = (
+        f"{ANSWERS[id]}: {ANSWERS[id]} was found under its own name (cell 14, line 9)",
+        *(f"cell {n}, line 1: left out, because it only prints: print(x{n}.shape)" for n in range(2, 6)),
+    )
     return QuestionResult(id=id, title=title, checks=tuple(checks), explanation=explanation, source=source)
+
+
+def differences(id: str, index: int, visibility: Visibility) -> Difference:
+    """Where the answer to a question differs: by turns in the shape and in the numbers."""
+    if index % 2 == 0 and id in WINDOWS:
+        wanted = PLANES[id][3]
+        return Difference(found_shape=(*wanted[:-1], wanted[-1] + 2), wanted_shape=wanted)
+    rows, columns, cell, shape, place = PLANES.get(id, (5, 5, (1, 1), (5, 5), (1, 4)))
+    tenths = tuple(
+        "".join(str((7 * r * r + 3 * c) % 10 if (r + c) % 3 else 0) for c in range(columns)) for r in range(rows)
+    )
+    largest = None if visibility is Visibility.HIDDEN else 0.375
+    return Difference(found_shape=shape, wanted_shape=shape, index=place, largest=largest, tenths=tenths, cell=cell)
 
 
 def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
@@ -266,6 +328,13 @@ def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
     week8 = [p - 0.03 for p in PRINTED_WEEK8]
     baselines = [baseline("week8", "week 8 network", own, week8, PRINTED_WEEK8)]
     name = "drawn stand-in" if stand_in else "CIFAR-10"
+    padded = rng.random() < 0.3
+    layers = tuple(
+        layer.model_copy(update={"op": f"{layer.op}, padding 2", "output_shape": (6, 32, 32)})
+        if padded and i == 0
+        else layer
+        for i, layer in enumerate(LENET_LAYERS)
+    )
     mean = sum(own) / len(own)
     seeds = tuple(SeedResult(seed=s, network=mean, reference=0.606) for s in range(3 if 0.56 < mean < 0.59 else 1))
     return model(
@@ -277,6 +346,7 @@ def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
         data_name=name,
         seeds=seeds,
         noise=SeedNoise(trainings=3, mean=0.606, deviation=0.0045),
+        layers=layers,
         parameters=rng.choice((62_006, 62_006, 61_706, 83_126)),
     )
 
@@ -291,6 +361,8 @@ def _efficientnet(rng: random.Random, *, stand_in: bool) -> ModelResult:
         "parameters": 4_020_358,
         "flops": 47_000_000,
         "layers": EFFICIENTNET_LAYERS,
+        "asked_layers": (),
+        "asked_parts": {"depthwise conv2d": 16, "conv2d": 65, "batch_norm": 49, "silu": 47},
         "graded": False,
         "stand_in": stand_in,
     }

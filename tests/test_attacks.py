@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import attack, report, sandbox
+from grader import attack, report, sandbox, table
 from grader.attack import Case, Result
 from grader.errors import AssignmentError, SandboxUnavailable
 from grader.model import Gradebook, Scorecard, Verdict
@@ -237,4 +237,4 @@ def test_nothing_on_the_class_page_acts(pages: Path) -> None:
 def test_no_cell_of_the_gradebook_is_a_formula(pages: Path) -> None:
     with (pages / "gradebook.csv").open(encoding="utf-8-sig", newline="") as file:
         cells = [cell for row in csv.reader(file) for cell in row]
-    assert not [c for c in cells if c.startswith(report.FORMULA)]
+    assert not [c for c in cells if c.startswith(table.FORMULA)]

@@ -9,14 +9,16 @@ from markupsafe import Markup
 
 from grader import charts, content
 from grader.charts import Dot, Series
-from grader.model import ClassAccuracy, Epoch
-from grader.report import strings
+from grader.model import ClassAccuracy, Difference, Epoch, Window
+from grader.wording import strings
 from tests import gradebooks
 
 T = strings("en")
 HOSTILE = "</title><script>alert(1)</script>"
 LENET = gradebooks.model("q6_lenet", "LeNet", gradebooks.PRINTED_LENET)
 CURVE = [Epoch(loss=2.3, accuracy=0.1), Epoch(loss=1.2, accuracy=0.55)]
+GAP = Difference(found_shape=(2, 9, 8), wanted_shape=(2, 9, 8), index=(1, 4, 6), tenths=("0006", "0190"), cell=(5, 2))
+SLIDING = Window(kernel=(3, 5), stride=(2, 1), padding=(4, 2), dilation=(3, 1), plane=(50, 100))
 CHARTS: dict[str, Callable[[str], Markup]] = {
     "points_bar": lambda _: charts.points_bar(46, 10, 60, T),
     "class_accuracy": lambda name: charts.class_accuracy([Series(name, LENET.classes), Series("b", LENET.classes)], T),
@@ -25,6 +27,8 @@ CHARTS: dict[str, Callable[[str], Markup]] = {
     "distribution": lambda _: charts.distribution([0, 2, 5], 60, T),
     "sparkline": lambda _: charts.sparkline([0, 2, 5], 60, T),
     "share_bar": lambda _: charts.share_bar(3, 4, "bad", T),
+    "difference": lambda _: charts.difference(GAP, T),
+    "window": lambda _: charts.window(SLIDING, T),
     "networks": lambda name: charts.networks([Dot(name, 62_006, 0.6)], [Dot("week 8", 62_006, 0.5)], T),
 }
 
@@ -109,6 +113,40 @@ def test_a_histogram_says_its_numbers() -> None:
 def test_points_that_are_pending_follow_the_points_reached() -> None:
     reached, waiting = (found(charts.points_bar(30, 15, 60, T), "rect", c)[0] for c in ("reached", "waiting"))
     assert (reached.get("width"), waiting.get("x"), waiting.get("width")) == ("165", "165", "82.5")
+
+
+def squares(chart: Markup, cls: str) -> int:
+    return sum(e.get("d", "").count("z") for e in found(chart, "path", cls))
+
+
+def test_cells_differ_by_size_and_colour_and_the_worst_is_outlined() -> None:
+    chart = charts.difference(GAP, T)
+    assert [squares(chart, f"g{level}") for level in range(5)] == [5, 1, 0, 1, 1]
+    sides = [float(re.search(r"h([\d.]+)", e.get("d", ""))[1]) for e in found(chart, "path", "gap")]  # type: ignore[index]
+    assert sides == sorted(set(sides))
+    worst, ground = found(chart, "rect", "worst")[0], found(chart, "rect", "ground")[0]
+    size = float(worst.get("width", ""))
+    assert float(worst.get("x", "")) - float(ground.get("x", "")) == pytest.approx(3 * size, abs=0.1)
+    assert float(worst.get("y", "")) == float(ground.get("y", ""))
+    assert found(chart, "desc")[0].text == "3 of 8 cells differ; the largest difference is at [1, 4, 6]."
+
+
+def test_a_window_reads_as_many_elements_as_its_kernel_has_and_makes_one() -> None:
+    chart = charts.window(SLIDING, T)
+    inside, made = (e.get("d", "").count("z") for e in found(chart, "path", "element"))
+    assert (inside, made) == (15, 1)
+    assert "rows 0, 3, 6 and columns 0, 1, 2, 3, 4" in str(found(chart, "desc")[0].text)
+    assert [e.text for e in found(chart, "text", "tick")] == ["58 × 104", "26 × 100"]  # noqa: RUF001
+
+
+@pytest.mark.parametrize("plane", [(1, 1), (4, 4), (7, 400)])
+def test_a_window_is_drawn_inside_its_picture_on_any_plane(plane: tuple[int, int]) -> None:
+    chart = charts.window(SLIDING.model_copy(update={"plane": plane, "padding": (0, 0)}), T)
+    width, height = (float(v) for v in parse(chart).get("viewBox", "").split()[2:])
+    for box in found(chart, "rect", "position"):
+        x, y, w, h = (float(box.get(k, "")) for k in ("x", "y", "width", "height"))
+        assert 0 <= x < x + w <= width
+        assert 0 <= y < y + h <= height
 
 
 def test_an_assignment_without_points_draws_an_empty_bar() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import unicodedata
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader import content, report
-from grader.model import Gradebook, Scorecard, SeedNoise, SeedResult, Verdict
+from grader import table as table_of
+from grader.model import Difference, Gradebook, QuestionResult, Scorecard, SeedNoise, SeedResult, Verdict, Visibility
 from grader.text import HIDDEN
+from grader.wording import LANGUAGES, strings
 from tests import gradebooks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,7 +75,7 @@ def student(card: Scorecard, lang: str = "en") -> Page:
 def replaced(value: Any, text: str) -> Any:
     """The same JSON with every free text replaced."""
     if isinstance(value, dict):
-        fixed = {"verdict", "visibility", "conclusion"}
+        fixed = {"verdict", "visibility", "conclusion", "tenths"}
         return {k: v if k in fixed else replaced(v, text) for k, v in value.items()}
     if isinstance(value, list):
         return [replaced(v, text) for v in value]
@@ -145,16 +148,70 @@ def test_the_page_begins_with_points_and_what_is_pending() -> None:
 
 
 def test_the_sections_come_in_the_order_in_which_students_ask() -> None:
-    wanted = ["by-question", "went-wrong", "questions", "networks", "fine-print"]
+    wanted = ["by-question", "went-wrong", "networks", "questions", "fine-print"]
     assert student(gradebooks.scorecard()).ids("h2") == wanted
 
 
-@pytest.mark.parametrize("verdict", [v for v in Verdict if v not in (Verdict.PASSED, Verdict.UNGRADED)])
+@pytest.mark.parametrize(
+    "verdict", [v for v in Verdict if v not in (Verdict.PASSED, Verdict.UNGRADED, Verdict.SKIPPED)]
+)
 def test_a_failed_check_says_what_happened_and_what_to_do(verdict: Verdict) -> None:
-    t = report.strings("en")
+    t = strings("en")
     text = student(gradebooks.failing("ada", verdict)).text
     for wanted in (t(f"verdict.{verdict}"), " ".join(gradebooks.MESSAGES[verdict].split()), t(f"next.{verdict}")):
         assert wanted in text
+
+
+def test_checks_that_were_not_tried_take_one_line() -> None:
+    html = report.student_page(gradebooks.failing("ada", Verdict.FAILED, Verdict.SKIPPED, Verdict.SKIPPED))
+    assert html.count('<article class="card') == 1
+    assert "not tried check 1 · check 2 This is looked at as soon as" in Page(html).text
+
+
+def failed(**fields: object) -> Page:
+    check = gradebooks.check(Verdict.FAILED, answer="conv_dilation", message="It differs.", **fields)
+    place = ("conv_dilation: found under its own name (cell 14, line 9)", "cell 3, line 1: left out: print(x)")
+    question = QuestionResult(id="q1", title="Q1", checks=(check,), source=place)
+    return student(gradebooks.scorecard(models=False).model_copy(update={"questions": (question,)}))
+
+
+def test_a_wrong_answer_says_where_the_student_wrote_it() -> None:
+    assert "public check found under its own name (cell 14, line 9) It differs." in failed().text
+
+
+def test_a_wrong_size_is_worked_out_with_the_students_numbers() -> None:
+    sizes = Difference(found_shape=(20, 33, 26, 98), wanted_shape=(20, 33, 26, 100))
+    text = failed(difference=sizes, window=gradebooks.WINDOWS["q1_conv2d"]).text
+    assert "output wanted 26 100 your output 26 98" in text
+    assert "height: ⌊(50 + 2·4 − 3·(3 − 1) − 1) / 2 + 1⌋ = 26" in text  # noqa: RUF001
+
+
+def test_a_picture_of_a_hidden_check_has_shares_and_no_sizes() -> None:
+    seen = gradebooks.differences("q5_linear", 1, Visibility.PUBLIC)
+    assert "up to 0.375" in failed(difference=seen).text
+    hidden = failed(difference=gradebooks.differences("q5_linear", 1, Visibility.HIDDEN)).text
+    assert "up to 20 % of the largest" in hidden
+    assert "0.375" not in hidden
+
+
+def test_a_network_stands_beside_the_one_asked_for() -> None:
+    layers = (gradebooks.LENET_LAYERS[1], *gradebooks.LENET_LAYERS[1:])
+    network = gradebooks.model("q6_lenet", "LeNet", [0.5] * 10)
+    right, wrong = (
+        gradebooks.scorecard().model_copy(update={"models": (m,)})
+        for m in (network, network.model_copy(update={"layers": layers}))
+    )
+    assert "Every step is as asked for." in student(right).text
+    assert "≠ not as asked for" in student(wrong).text
+
+
+def test_when_and_how_late_it_was_handed_in_is_said_as_the_language_says_it() -> None:
+    moment = datetime(2026, 11, 22, 9, 5, tzinfo=UTC)
+    card = gradebooks.scorecard("b1", models=False).model_copy(
+        update={"name": "Ada", "submitted_at": moment, "late": True}
+    )
+    assert "Ada b1 Handed in on 22 Nov 2026, 09:05 UTC. Late." in student(card).text
+    assert "2026 年 11 月 22 日 09:05" in student(card, "zh-TW").text
 
 
 def test_a_perfect_page_says_that_nothing_went_wrong() -> None:
@@ -253,6 +310,21 @@ def test_more_seeds_are_shown_where_they_were_needed() -> None:
     assert "(reference" not in student(card.model_copy(update={"models": (once,)})).text
 
 
+@pytest.mark.parametrize(
+    ("lang", "caption"),
+    [("en", "true: car; said: bird (92.0 %)"), ("zh-TW", "正確：car；回答：bird（92.0 %）")],  # noqa: RUF001
+)
+def test_confident_mistakes_are_shown_with_their_images(lang: str, caption: str) -> None:
+    network = gradebooks.model("q6_lenet", "LeNet", [0.57] * 10)
+    page = student(gradebooks.scorecard().model_copy(update={"models": (network,)}), lang)
+    assert caption in page.text
+    shown = [attributes for tag, attributes in page.elements if tag == "img"]
+    assert [a["src"] for a in shown] == [f"data:image/png;base64,{m.image}" for m in network.mistakes]
+    assert all(m.label in str(a["alt"]) for a, m in zip(shown, network.mistakes, strict=True))
+    right = network.model_copy(update={"mistakes": ()})
+    assert "img" not in dict(student(gradebooks.scorecard().model_copy(update={"models": (right,)}), lang).elements)
+
+
 def test_the_class_page_says_how_much_a_seed_changes() -> None:
     noise = SeedNoise(trainings=3, mean=0.606, deviation=0.0045)
     network = gradebooks.model("q6_lenet", "LeNet", [0.57] * 10, noise=noise)
@@ -289,7 +361,7 @@ def test_a_class_that_nobody_joined_has_a_page(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verdict", Verdict)
 def test_a_class_in_which_everything_ended_alike_has_a_page(verdict: Verdict) -> None:
     book = gradebooks.book([gradebooks.failing(f"s{i}", verdict, verdict) for i in range(12)])
-    assert report.strings("en")(f"verdict.{verdict}") in Page(report.class_page(book)).text
+    assert strings("en")(f"verdict.{verdict}") in Page(report.class_page(book)).text
 
 
 # --- what students wrote
@@ -336,7 +408,8 @@ def test_a_page_has_no_style_or_event_attribute_and_asks_nothing_of_a_network(ki
     book = gradebooks.gradebook(12)
     page = student(book.scorecards[0]) if kind == "student" else Page(report.class_page(book))
     for _, attributes in page.elements:
-        assert not [a for a in attributes if a == "style" or a.startswith("on") or a in ("src", "srcset", "action")]
+        assert not [a for a in attributes if a == "style" or a.startswith("on") or a in ("srcset", "action")]
+        assert (attributes.get("src") or "data:image/png;base64,").startswith("data:image/png;base64,")
         assert not (attributes.get("href") or "").startswith(("http", "//", "javascript"))
 
 
@@ -345,7 +418,7 @@ def test_a_page_has_no_style_or_event_attribute_and_asks_nothing_of_a_network(ki
 
 @pytest.mark.slow
 def test_a_students_page_keeps_to_its_budget_whatever_was_written() -> None:
-    assert len(report.student_page(gradebooks.scorecard()).encode()) <= report.STUDENT_BYTES / 1.5
+    assert len(report.student_page(gradebooks.scorecard()).encode()) <= report.STUDENT_BYTES / 1.05
     long = with_text(gradebooks.scorecard(), "<'é字" * 5_000)
     assert len(report.student_page(long).encode()) <= report.STUDENT_BYTES
 
@@ -404,7 +477,7 @@ def test_what_is_no_formula_reads_back_equal(note: str) -> None:
         report.write(gradebooks.book([card]), Path(folder))
         path = Path(folder) / "gradebook.csv"
         frame = pd.read_csv(path, dtype=str, keep_default_na=False, lineterminator="\n")
-    assert frame["notes"][0] == ("'" + note if note.startswith(report.FORMULA) else note)
+    assert frame["notes"][0] == ("'" + note if note.startswith(table_of.FORMULA) else note)
 
 
 # --- names of files
@@ -472,10 +545,10 @@ def test_the_schema_wants_the_totals_and_knows_no_other_key() -> None:
 
 
 def catalogue(lang: str) -> dict[str, str]:
-    return report.strings(lang).texts
+    return strings(lang).texts
 
 
-@pytest.mark.parametrize("lang", report.LANGUAGES)
+@pytest.mark.parametrize("lang", LANGUAGES)
 def test_no_text_is_missing_or_left_over_in_any_language(lang: str) -> None:
     assert catalogue(lang).keys() == catalogue("en").keys()
     for key, text in catalogue(lang).items():
@@ -485,12 +558,12 @@ def test_no_text_is_missing_or_left_over_in_any_language(lang: str) -> None:
 def test_every_text_that_the_code_names_exists_and_every_text_is_used() -> None:
     files = [
         *content.folder("reports").glob("*.j2"),
-        ROOT / "grader" / "report.py",
+        *((ROOT / "grader" / f"{name}.py") for name in ("report", "wording")),
         *(ROOT / "grader" / "charts").glob("*.py"),
     ]
     source = "".join(p.read_text(encoding="utf-8") for p in files)
     named = set(re.findall(r'"((?:page|student|model|fine|class|chart)\.[a-z_]*[a-z])"', source))
-    families = ("verdict.", "mark.", "next.", "visibility.", "conclusion.")  # looked up by value
+    families = ("verdict.", "mark.", "month.", "next.", "visibility.", "conclusion.")  # looked up by value
     assert named - catalogue("en").keys() == set()
     assert [k for k in catalogue("en") if k not in named and not k.startswith(families)] == []
 

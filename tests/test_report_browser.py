@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from grader import report
 from grader.model import Gradebook, Verdict
+from grader.wording import LANGUAGES
 from tests import gradebooks
 from tests.test_report import HOSTILE, with_text
 
@@ -115,7 +116,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     }
     folder = tmp_path_factory.mktemp("reports")
     for name, one in classes.items():
-        lang = name if name in report.LANGUAGES else "en"
+        lang = name if name in LANGUAGES else "en"
         for card in one.scorecards[:2]:  # the pages that are looked at
             report.write_scorecard(card, folder / name, one.title, lang)
         (folder / name / "index.html").write_text(report.class_page(one, lang), encoding="utf-8")

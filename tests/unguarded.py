@@ -23,9 +23,9 @@ from grader.attack import Case, accomplice, handed_in, one_file, processes
 from grader.crew import Crew
 from grader.model import Scorecard, Submission, Verdict
 from grader.process import Unanswered
-from grader.report import FORMULA
 from grader.stage import SECRET_VARIABLE, Stage
 from grader.student import Student
+from grader.table import FORMULA
 
 INPUT = torch.tensor([-1.0, 2.0])
 CLASSIC = Path(__file__).with_name("classic_grader.py")

@@ -3,11 +3,13 @@
 Every function takes `t`, which gives a text of the page's language by its key.
 """
 
+from grader.charts.layers import LEVELS, difference, gap_marker, place, window
 from grader.charts.networks import MATRIX_LIMIT, Dot, Series, class_accuracy, confusion, learning_curve, networks
 from grader.charts.points import distribution, points_bar, share_bar, sparkline
 from grader.charts.svg import WIDTH, Text, marker, percent, short_count
 
 __all__ = [
+    "LEVELS",
     "MATRIX_LIMIT",
     "WIDTH",
     "Dot",
@@ -15,13 +17,17 @@ __all__ = [
     "Text",
     "class_accuracy",
     "confusion",
+    "difference",
     "distribution",
+    "gap_marker",
     "learning_curve",
     "marker",
     "networks",
     "percent",
+    "place",
     "points_bar",
     "share_bar",
     "short_count",
     "sparkline",
+    "window",
 ]

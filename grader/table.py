@@ -1,0 +1,40 @@
+"""Gradebook -> CSV: everything quoted, nothing that a spreadsheet would run, readable by Excel as UTF-8."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+
+from grader import summary
+from grader.model import Gradebook, Scorecard, Verdict
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # the full-width forms are meant
+MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # without it Excel takes UTF-8 for the local code page
+
+
+def written(gradebook: Gradebook) -> str:
+    """The class as a table, one row a student."""
+    ids = [q.id for q in summary.questions(gradebook.scorecards)]
+    columns = ["student_id", *ids, "points", "max_points", "pending_points", "percent", *Verdict, "notes"]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
+    writer.writerow(map(_inert, columns))
+    writer.writerows(map(_inert, _cells(s, ids)) for s in gradebook.scorecards)
+    return MARK + text.getvalue()
+
+
+def _cells(scorecard: Scorecard, question_ids: list[str]) -> Iterator[str]:
+    """One row of the gradebook."""
+    points = {q.id: q.points for q in scorecard.questions}
+    yield scorecard.student_id
+    yield from (f"{points[i]:g}" if i in points else "" for i in question_ids)
+    yield from (f"{value:g}" for value in (scorecard.points, scorecard.max_points, scorecard.pending_points))
+    yield f"{100 * scorecard.points / scorecard.max_points:.2f}" if scorecard.max_points else ""
+    yield from (str(sum(c.verdict is v for c in scorecard.checks)) for v in Verdict)
+    yield "; ".join(scorecard.notes)
+
+
+def _inert(cell: str) -> str:
+    """The cell with an apostrophe before what a spreadsheet would take for a formula."""
+    return "'" + cell if cell.startswith(FORMULA) else cell
