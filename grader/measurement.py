@@ -22,7 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grader import honesty, statistics
+from grader import honesty, mistakes, statistics
 from grader.assignment import Assignment, BaselineSpec, Network, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
@@ -144,7 +144,7 @@ class Measurements:
 
     def start(self, student: Student) -> Future[dict[str, Measured]]:
         """Begin all trainings of a student; the measurements by question id, some day."""
-        started = [self._start(student, q) for q in self._assignment.questions if q.network]
+        started = [self._start(student, q) for q in self._assignment.questions if q.network and student.needs(q)]
         return self._waiting.submit(lambda: {s.question.id: self._collected(student, s) for s in started})
 
     # ------------------------------------------------------------------------------------------------------ starting
@@ -372,6 +372,7 @@ class Measurements:
             stand_in=self._data.stand_in,
             graded=started.recipe.graded,
             fingerprint=network.fingerprint if network else "",
+            mistakes=mistakes.worst(training.logits.numpy(), truth, part.test_images.numpy(), names),
             asked_layers=asked.layers,
             asked_parts=asked.parts,
         )

@@ -150,6 +150,9 @@ def test_a_class_costs_its_distinct_networks_and_a_regrade_nothing(
     assert results == {name: one.result for name, one in regraded.items()}
     assert bits(found["ada"]) == bits(found["bob"]) == bits(found["cyd"])
     assert bits(found["dan"]) == bits(found["eve"]) != bits(found["fay"])
+    wrong = [m for one in results.values() if one for m in one.mistakes]
+    assert wrong
+    assert all(m.label != m.predicted and m.image for m in wrong)
     assert [one.flags for one in found.values()] == [()] * len(CLASS)
 
 
