@@ -116,7 +116,7 @@ def listed(found, what):
     """ "no convolution", "1 convolution (5 x 5, ...)", "2 convolutions (...; ...)"; the first few of many."""
     if not found:
         return f"no {what}"
-    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+    more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
     return f"{len(found)} {what}{'s' if len(found) > 1 else ''} ({'; '.join(found[:SHOWN])}{more})"
 
 

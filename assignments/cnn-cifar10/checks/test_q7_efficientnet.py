@@ -60,7 +60,7 @@ def test_efficientnet_silu(student):
     others = {name: n for name, n in found.items() if name not in ("silu", "sigmoid", "softmax", "log_softmax")}
     silu = found.get("silu", 0)
     wanted = max(len(structure.depthwise(steps)), 1)
-    used = ", ".join(f"{name} {times(n)}" for name, n in sorted(others.items())) or "no other activation"
+    used = " and ".join(f"{name} {times(n)}" for name, n in sorted(others.items())) or "no other activation"
     assert silu >= wanted, (
         f"EfficientNet uses SiLU {times(silu)}, and {used}; wanted is SiLU (nn.SiLU, also called swish) at least "
         f"once for each of its depthwise convolutions, {times(wanted)} here."
