@@ -226,6 +226,27 @@ def _construct(name: str, value: Callable[..., object], known: dict[str, Any]) -
     return value(**arguments)
 
 
+def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: int) -> str:
+    """Run two black images; says what is unusual about the output. Raises `NotAnAnswer` for a wrong shape."""
+    was_training = model.training
+    model.eval()
+    with torch.no_grad():
+        output = model(torch.zeros(2, *shape))
+    model.train(was_training)
+    note = ""
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+        note = "the network returns a tuple; its first element is taken"
+    if not isinstance(output, Tensor):
+        raise NotAnAnswer(f"{name} returned {type(output).__name__}; wanted a tensor of shape (N, {classes}).")
+    if tuple(output.shape) != (2, classes):
+        raise NotAnAnswer(
+            f"{name} maps 2 images of shape {shape} to {tuple(output.shape)}; wanted (2, {classes}), "
+            f"one score for each of the {classes} classes."
+        )
+    return note
+
+
 # ----------------------------------------------------------------------------------------------------- signatures
 
 

@@ -54,8 +54,26 @@ class Withheld(Value):
     points: Points = 0.0
 
 
+Setting = int | bool | str | tuple[int, ...]
+
+
+class Role(Value):
+    """What tells an answer that nobody named.
+
+    A layer: its kind `op`, settings of which each must hold (`where`), and of several that fit the one for which most
+    of `rather` hold. A setting is a value, or a word: square, rectangle, none, some. A network: is it `depthwise`.
+    """
+
+    op: Literal["", "conv2d", "max_pool2d", "avg_pool2d", "relu", "linear"] = ""
+    where: dict[str, Setting] = Field(default_factory=dict)
+    rather: dict[str, Setting] = Field(default_factory=dict)
+    depthwise: bool | None = None
+
+
 class Answer(Value):
     """A name that a question asks for. `aliases` are regular expressions, matched in full, ignoring case.
+
+    `role` tells what may be taken for it where nothing has the name.
 
     `window` is what a convolution or pooling lets slide over its input; it is drawn where an answer is wrong.
     """
@@ -64,6 +82,7 @@ class Answer(Value):
     kind: Literal["layer", "model"] = "layer"
     aliases: tuple[str, ...] = ()
     window: Window | None = None
+    role: Role | None = None
 
 
 class Explanation(Value):

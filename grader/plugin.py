@@ -359,6 +359,8 @@ def _require(case: Case, question: str, check: str) -> None:
         raise AssignmentError(f"{question}: {check} is required before it has run.")
     if result.verdict is Verdict.INTERNAL:
         raise AssignmentError(f"{check}, on which this depends, could not be judged.")
+    if result.verdict is Verdict.MISSING:  # there is nothing else to say of what is not there
+        raise Unanswered(Verdict.MISSING, result.message)
     if result.verdict is not Verdict.PASSED:
         raise Unanswered(Verdict.SKIPPED, f"Not run, because this did not pass: {result.title}")
 

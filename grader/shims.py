@@ -211,22 +211,3 @@ class StandIns(MetaPathFinder, Loader):
 def _is_stand_in(name: str) -> bool:
     spec = importlib.util.find_spec(name)
     return spec is not None and isinstance(spec.loader, StandIns)
-
-
-class Missing:
-    """Stands for a name that an import should have bound. Any use of it raises the import's own error."""
-
-    def __init__(self, error: ImportError) -> None:
-        self.__dict__["error"] = error
-
-    def __call__(self, *args: Any, **kwargs: Any) -> NoReturn:  # noqa: ARG002  # takes everything
-        """The import's own error."""
-        raise self.__dict__["error"]
-
-    def __getattr__(self, name: str) -> NoReturn:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        raise self.__dict__["error"]
-
-    def __mro_entries__(self, bases: tuple[object, ...]) -> NoReturn:
-        raise self.__dict__["error"]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from grader import advice, wire
-from grader.assignment import Assignment, Limits, Question
+from grader.assignment import Answer, Assignment, Limits, Question
 from grader.crew import Patience, Source, prelude
 from grader.errors import WorkerLost
 from grader.model import Submission, Verdict
@@ -23,6 +23,14 @@ from grader.process import Allowance, Unanswered, Worker
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 MOST_REMARKS = 50
 DEATHS = frozenset({Verdict.TIMED_OUT, Verdict.CRASHED, Verdict.OUT_OF_MEMORY})
+
+
+STEPS = {
+    "whole": "The whole file was run, because a name's own statements lacked something, and that gave nothing",
+    "role": "Networks were tried, to see which of them is meant, and that gave nothing",
+    "record": "The code was run to see which layers it uses, and that gave nothing",
+}
+"""The other ways in which a worker can look for an answer, in their order, and what to say when one fails."""
 
 
 class Station:
@@ -45,8 +53,10 @@ class Station:
         self._worker: Worker | None = None
         self._read: dict[str, Any] | None = None
         self._refusal: Unanswered | None = None
-        self._by_role = any(q.network for q in questions)
+        self._given_up: set[str] = set()  # ways of finding an answer that ended the worker
         self._printed: list[str] = []
+        self._tries: list[str] = []
+        self._remarks_on_steps: list[str] = []
         self.remarks: tuple[str, ...] = ()
 
     @property
@@ -71,18 +81,37 @@ class Station:
     def _start(self) -> None:
         """A living worker that has read the questions, or a refusal.
 
-        A network that has no known name is looked for by trying what is there; when that ends the worker, it is left.
+        What is not found by name is looked for in other ways; one that ends the worker is left from then on.
         """
         if self._refusal or (self._worker and self._worker.alive):
             return
         try:
             self._load()
         except Unanswered as e:
-            if e.verdict not in DEATHS or not self._by_role:
-                self._refusal = e
+            self._refusal = e
+            return
+        for step in STEPS:
+            if step in self._tries and step not in self._given_up and not self._again(step):
+                self._start()
                 return
-            self._by_role = False
-            self._start()
+
+    def _again(self, step: str) -> bool:
+        """Look in another way for what is still open; whether the worker lives on."""
+        assert self._worker is not None  # noqa: S101  # it has just been loaded
+        request = wire.Message("again", {"step": step, "seed": self._assignment.seeds.public})
+        try:
+            found = self._ask_worker(request, self._assignment.limits.wall_seconds)
+            self._take(self._accepted(found, "the submission"))
+        except Unanswered as e:
+            self._given_up.add(step)
+            self._remarks_on_steps.append(f"{STEPS[step]}: {e}")
+        return self._worker.alive
+
+    def _take(self, reply: wire.Message) -> None:
+        """Believe of what was found as much as can be understood."""
+        self._read = _readings(reply, self.questions)
+        self._tries = _strings(reply.body.get("tries"))
+        self.remarks = (*_remarks(reply), *self._remarks_on_steps)
 
     def _load(self) -> None:
         """Start a worker that reads the questions; the assignment's own limit holds, whatever a network may take."""
@@ -91,18 +120,15 @@ class Station:
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
         self._worker = self._crew.worker(allowance, self._prelude)
         found = self._ask_worker(self._load_request(), self._assignment.limits.wall_seconds)
-        reply = self._accepted(found, "the submission")
-        self._read = _readings(reply, self.questions)
-        self.remarks = _remarks(reply)
+        self._take(self._accepted(found, "the submission"))
 
     def _load_request(self) -> wire.Message:
         files = self._submission.files
         body = {
-            "questions": [_asked(q, self._assignment) for q in self.questions],
+            "questions": [asked(q, self._assignment) for q in self.questions],
             "files": [f.name for f in files],
             "seed": self._assignment.seeds.public,
             "packages": list(self._assignment.allowed_packages),
-            "by_role": self._by_role,
         }
         tensors = {str(i): _as_tensor(f.data) for i, f in enumerate(files)}
         return wire.Message("load", body, tensors)
@@ -127,6 +153,8 @@ class Station:
 
     def _accepted(self, reply: wire.Message, name: str) -> wire.Message:
         """The reply, unless it says that there is no answer."""
+        if reply.kind == "unreadable":
+            raise Unanswered(Verdict.MISSING, sentence(str(reply.body.get("message", ""))))
         if reply.kind == "refused":
             raise Unanswered(Verdict.FAILED, sentence(str(reply.body.get("message", ""))))
         if reply.kind == "raised":
@@ -163,6 +191,10 @@ def _readings(reply: wire.Message, questions: list[Question]) -> dict[str, Any]:
     return read
 
 
+def _strings(value: object) -> list[str]:
+    return [str(v) for v in value] if isinstance(value, list) else []
+
+
 def _remarks(reply: wire.Message) -> tuple[str, ...]:
     """What a worker says it could not read or had to change; only shown."""
     lists = [reply.body.get(key) for key in ("problems", "notes")]
@@ -194,23 +226,28 @@ def sentence(text: str) -> str:
     return text[:1].upper() + text[1:] if text.startswith(("the ", "nothing ")) else text
 
 
-def _asked(question: Question, assignment: Assignment) -> dict[str, Any]:
+def asked(question: Question, assignment: Assignment) -> dict[str, Any]:
     """A question as the worker needs it: names and headings, no check and no point. `others` are not to be taken."""
     explanation = question.explanation
     at = assignment.questions.index(question)
     others = [
-        {"question": q.id, "name": a.name, "aliases": list(a.aliases), "network_before": bool(q.network) and i < at}
+        {**_named(a), "question": q.id, "network": q.network is not None, "before": i < at}
         for i, q in enumerate(assignment.questions)
         for a in q.answers
         if i != at
     ]
     return {
         "id": question.id,
-        "answers": [{"name": a.name, "kind": a.kind, "aliases": list(a.aliases)} for a in question.answers],
+        "answers": [_named(a) for a in question.answers],
         "explanation": {"name": explanation.name, "headings": list(explanation.headings)} if explanation else None,
         "network": network_body(question),
         "others": others,
     }
+
+
+def _named(answer: Answer) -> dict[str, Any]:
+    role = answer.role.model_dump(mode="json") if answer.role else None
+    return {"name": answer.name, "aliases": list(answer.aliases), "role": role}
 
 
 def network_body(question: Question) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader import notebook
+from grader import naming, notebook
 from grader.notebook import Book, Piece, ProblemError
 
 
@@ -191,7 +191,7 @@ def test_no_bytes_raise_anything_but_a_problem(data: bytes, name: str, start: by
         return
     book.slice(["x", "LeNet"])
     book.whole()
-    notebook.find(book, "LeNet", [".*net.*"])
+    naming.find(book, "LeNet", [".*net.*"])
 
 
 SCRAPS = [
@@ -564,7 +564,7 @@ def test_a_file_per_question_keeps_its_names_apart() -> None:
     book = notebook.open_(files)
     assert values(book, "answer6", "answer7") == [6, 7]
     assert run(book, book.slice(["size"], question="q7_efficientnet"))["size"] == 7
-    found = notebook.find(book, "LeNet", ["net"], question="q7_efficientnet")
+    found = naming.find(book, "LeNet", ["net"], question="q7_efficientnet")
     assert found.place is not None
     assert (found.name, found.place.file) == ("Net", "q7_x.py")
 
@@ -617,20 +617,20 @@ def test_definitions_say_what_was_found_and_where() -> None:
     ],
 )
 def test_a_name_is_found_exactly_then_by_alias(code: str, wanted: str) -> None:
-    found = notebook.find(open_text(code), "LeNet", ["le_?net.*", "(simple)?(net|cnn)"])
+    found = naming.find(open_text(code), "LeNet", ["le_?net.*", "(simple)?(net|cnn)"])
     assert found.name == wanted
     assert (found.place is None) == (wanted == "")
 
 
 def test_several_that_fit_are_listed_and_none_is_taken() -> None:
-    found = notebook.find(open_text("class LeNetA: pass\nclass LeNetB: pass"), "LeNet", ["lenet.*"])
+    found = naming.find(open_text("class LeNetA: pass\nclass LeNetB: pass"), "LeNet", ["lenet.*"])
     assert found.name == ""
     assert [d.name for d in found.several] == ["LeNetA", "LeNetB"]
     assert found.rule == "LeNetA, LeNetB could each be LeNet: rename the right one LeNet"
 
 
 def test_nothing_that_fits_says_what_there_is() -> None:
-    found = notebook.find(open_cells("import torch", "class Tudui: pass"), "LeNet", ["net"])
+    found = naming.find(open_cells("import torch", "class Tudui: pass"), "LeNet", ["net"])
     assert (
         found.rule
         == "nothing is named LeNet or alike; found instead: Tudui (class, submission.ipynb, cell 2, line 1). "

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from grader import shims
+from grader.running import Missing
 
 
 @pytest.fixture
@@ -92,7 +93,7 @@ def test_a_package_that_is_here_is_not_replaced_and_an_unknown_one_lacks() -> No
 
 
 def test_any_use_of_a_name_that_was_not_imported_raises_the_imports_error() -> None:
-    missing = shims.Missing(ModuleNotFoundError("No module named 'timm'", name="timm"))
+    missing = Missing(ModuleNotFoundError("No module named 'timm'", name="timm"))
     for use in (lambda: missing.create_model("b0"), missing, lambda: types.new_class("Net", (missing,))):
         with pytest.raises(ModuleNotFoundError, match="timm"):
             use()

@@ -1,0 +1,141 @@
+"""What is found of a submission by name, and in the other ways when a name is open."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from tests.read import names, notebook_of, read
+
+NETWORK = """\
+class {name}(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d({channels}, 6, 5{more})
+        self.fc = nn.Linear({features}, {classes})
+    def forward(self, x):
+        return self.fc(self.conv(x).flatten(1))
+"""
+IMPORTS = "import torch\nfrom torch import nn"
+
+
+def network(
+    name: str, channels: int = 3, features: int = 6 * 28 * 28, classes: int = 10, *, depthwise: bool = False
+) -> str:
+    if not depthwise:
+        return NETWORK.format(name=name, channels=channels, features=features, classes=classes, more="")
+    return NETWORK.format(name=name, channels=3, features=features, classes=classes, more=", groups=3")
+
+
+# ------------------------------------------------------------------------------------------- the whole file, second
+
+
+def test_a_name_that_only_running_everything_binds_is_found_and_said() -> None:
+    cells = [IMPORTS, "exec('relu = nn.ReLU()')", "for q in ['linear']:\n    globals()[q] = nn.Linear(20, 30)"]
+    found = names(read(notebook_of(*cells)))
+    assert (found["relu"]["state"], found["linear"]["state"]) == ("found", "found")
+    assert "relu was bound when the whole of submission.ipynb was run" in found["relu"]["rule"]
+
+
+def test_a_slice_that_lacks_a_name_is_cured_by_the_whole_file() -> None:
+    cells = [IMPORTS, "exec('N = 30')", "linear = nn.Linear(20, N)"]
+    reading = read(notebook_of(*cells), "q5_linear")
+    rule = names(reading)["linear"]["rule"]
+    assert rule.endswith("because the statements that linear needs raised NameError: name 'N' is not defined")
+    assert reading.body()["questions"]["q5_linear"]["dropped"][0].startswith("the whole of submission.ipynb was run")
+
+
+def test_where_the_whole_file_fails_too_the_first_failure_is_told() -> None:
+    found = names(read(notebook_of(IMPORTS, "linear = nn.Linear(20, N)")))
+    assert (found["linear"]["state"], found["linear"]["message"]) == ("raised", "name 'N' is not defined")
+
+
+def test_what_no_other_statement_can_cure_is_not_tried_again() -> None:
+    reading = read(notebook_of(IMPORTS, "linear = nn.Linear(20, thirty=30)", "import sys\nsys.exit()"), "q5_linear")
+    assert "whole" not in reading.body()["tries"]
+
+
+# --------------------------------------------------------------------------------------------- networks by their role
+
+
+@pytest.mark.parametrize(("depthwise", "question"), [(False, "q6_lenet"), (True, "q7_efficientnet")])
+def test_one_unnamed_network_goes_where_its_convolutions_belong(depthwise: bool, question: str) -> None:
+    book = notebook_of(IMPORTS, network("Model", depthwise=depthwise))
+    for asked in ("q6_lenet", "q7_efficientnet"):
+        state = next(iter(names(read(book, asked)).values()))
+        assert state["state"] == ("found" if asked == question else "missing"), state
+
+
+def test_two_unnamed_networks_are_told_apart_by_depthwise_convolutions() -> None:
+    book = notebook_of(IMPORTS, network("Mine"), network("Other", depthwise=True))
+    assert "Mine was taken for LeNet" in names(read(book, "q6_lenet"))["LeNet"]["rule"]
+    rule = names(read(book, "q7_efficientnet"))["EfficientNet"]["rule"]
+    assert (
+        rule == "Other was taken for EfficientNet: it alone maps (N, 3, 32, 32) to (N, 10) with depthwise convolutions"
+    )
+
+
+def test_names_decide_before_depthwise_convolutions_do() -> None:
+    book = notebook_of(IMPORTS, network("LeNet", depthwise=True))
+    assert names(read(book, "q6_lenet"))["LeNet"]["state"] == "found"
+    assert names(read(book, "q7_efficientnet"))["EfficientNet"]["state"] == "missing"
+
+
+def test_a_network_that_went_elsewhere_is_said_to_have() -> None:
+    book = notebook_of(IMPORTS, network("Model", depthwise=True))
+    message = names(read(book, "q6_lenet"))["LeNet"]["message"]
+    assert "Model has depthwise convolutions and was taken for EfficientNet: if it is LeNet, name it so" in message
+
+
+def test_an_unnamed_network_that_does_not_fit_is_told_why() -> None:
+    message = names(read(notebook_of(IMPORTS, network("Model", classes=100)), "q6_lenet"))["LeNet"]["message"]
+    assert "Model maps 2 images of shape (3, 32, 32) to (2, 100); wanted (2, 10)" in message
+
+
+def test_a_network_inside_a_function_is_out_of_reach_and_said() -> None:
+    inner = "\n".join(f"    {line}" for line in network("LeNet").split("\n"))
+    message = names(read(notebook_of(IMPORTS, f"def main():\n{inner}"), "q6_lenet"))["LeNet"]["message"]
+    assert message.startswith("LeNet is there only inside main() (submission.ipynb, cell 2, line 2)")
+
+
+# ------------------------------------------------------------------------------------------------------ own modules
+
+
+def test_an_absent_package_in_a_module_of_ones_own_costs_only_what_uses_it() -> None:
+    module = b"import timm\nfrom torch import nn\nrelu = nn.ReLU()\ndef linear():\n    return timm.create_model('x')\n"
+    reading = read({"submission.py": b"from layers import relu, linear", "layers.py": module})
+    assert isinstance(reading.bound["relu"], nn.ReLU)
+    with pytest.raises(ModuleNotFoundError, match="timm"):
+        reading.bound["linear"]()  # type: ignore[operator]  # it is a function, and raises
+
+
+def test_what_a_module_of_ones_own_raised_is_told_where_its_name_is_used() -> None:
+    module = b"from torch import nn\nrelu = nn.ReLU(1, 2, 3)\nlinear = nn.Linear(20, 30)\n"
+    found = names(read({"submission.py": b"from layers import *\nfrom layers import relu", "layers.py": module}))
+    assert found["relu"]["state"] == "raised"
+    assert (found["relu"]["type"], found["relu"]["where"]) == ("TypeError", "layers.py, line 2")
+
+
+# ------------------------------------------------------------------------------------------------- said only once
+
+
+def test_what_is_missing_for_one_reason_has_one_message() -> None:
+    messages = {s["message"] for s in names(read(notebook_of("x = 1"), "q1_conv2d")).values()}
+    assert messages == {
+        (
+            "nothing is named conv_stride, conv_padding and conv_dilation or alike; found instead: x (assignment, "
+            "submission.ipynb, cell 1, line 1). Bind your answers "
+            "to the names conv_stride, conv_padding and conv_dilation"
+        )
+    }
+
+
+def test_names_that_are_still_open_are_said_together() -> None:
+    code = "max_pool_square = None\nmax_pool_rectangle = ..."
+    messages = {s["message"] for s in names(read(notebook_of(code), "q3_maxpool")).values()}
+    assert messages == {
+        (
+            "max_pool_square and max_pool_rectangle are still None (the first: submission.ipynb, cell 1, line 1): "
+            "put your own answers there"
+        )
+    }
