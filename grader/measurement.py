@@ -26,7 +26,7 @@ from grader import honesty, mistakes, statistics
 from grader.assignment import Assignment, BaselineSpec, Network, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
-from grader.graph.rebuild import Refused
+from grader.graph.rebuild import Refused, rebuild
 from grader.model import Baseline, Epoch, ModelResult, SeedNoise, SeedResult, Verdict
 from grader.process import Unanswered
 from grader.recipe import Recipe
@@ -99,6 +99,7 @@ class Rival:
     spec: BaselineSpec
     outcome: Future[Outcome]
     parameters: int
+    flops: int
     same: bool
 
 
@@ -234,18 +235,21 @@ class Measurements:
         rivals = []
         for spec in (b for b in self._assignment.baselines if b.id in question.network.baselines):
             try:
-                network, parameters = self._baseline(student, spec)
+                network, parameters, flops = self._baseline(student, spec)
             except (Unanswered, WorkerLost):
                 continue  # the student's own answer to another question is not there; that question says so
-            rivals.append(Rival(spec, self._submit(network, recipe), parameters, _same(network, own)))
+            rivals.append(Rival(spec, self._submit(network, recipe), parameters, flops, _same(network, own)))
         return rivals
 
-    def _baseline(self, student: Student, spec: BaselineSpec) -> tuple[CapturedNetwork, int]:
+    def _baseline(self, student: Student, spec: BaselineSpec) -> tuple[CapturedNetwork, int, int]:
+        """A baseline's graph, its parameters, and its FLOPs for one image."""
         if spec.question:
             name = self._assignment.question(spec.question).answers[0].name
-            return self._captured(student, name), student.network(name).parameter_count
+            rebuilt = student.network(name)
+            return self._captured(student, name), rebuilt.parameter_count, rebuilt.flops
         network = self._of_reference(str(spec.file), str(spec.name))
-        return network, sum(t.numel() for t in network.tensors.values() if t.is_floating_point())
+        rebuilt = rebuild(network.ir, network.tensors)
+        return network, rebuilt.parameter_count, rebuilt.flops
 
     def _part(self, recipe: Recipe) -> DataSet:
         return self._data.subset(recipe.train_per_class, recipe.test_per_class)
@@ -388,6 +392,7 @@ class Measurements:
             title=spec.title,
             classes=statistics.accuracy_per_class(theirs, truth, self._names),
             parameters=rival.parameters,
+            flops=rival.flops,
             comparisons=comparisons,
             overall=overall,
             printed=spec.printed,

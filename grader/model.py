@@ -247,6 +247,7 @@ class Baseline(Value):
     title: str
     classes: tuple[ClassAccuracy, ...]
     parameters: int
+    flops: int = 0
     comparisons: tuple[Comparison, ...]
     overall: Comparison
     printed: tuple[float, ...] = ()
@@ -494,6 +495,36 @@ def _without_computed(value: Any) -> Any:
     return {k: _without_computed(v) for k, v in value.items() if k not in COMPUTED}
 
 
+class CodeLine(Value):
+    """A line of what was handed in; numbered from 1 over all its code."""
+
+    number: Annotated[int, Field(ge=1)]
+    text: str
+
+
+class Alike(Value):
+    """Two submissions that are alike: how much of the shorter one is found in the other (0 to 1), and where."""
+
+    students: tuple[str, str]
+    share: Annotated[float, Field(ge=0, le=1)]
+    shingles: Annotated[int, Field(ge=0)]
+    left: tuple[CodeLine, ...] = ()
+    right: tuple[CodeLine, ...] = ()
+
+
+class Similarity(Value):
+    """How alike the submissions of a class are.
+
+    `compared` had enough code of their own; `highest` counts them by the share that each has with whoever is most like
+    it, in equal parts of 0 to 1; `found` pairs are worth a look, of which `pairs` are the first.
+    """
+
+    compared: int
+    highest: tuple[int, ...]
+    found: int
+    pairs: tuple[Alike, ...]
+
+
 class Gradebook(Value):
     """A class."""
 
@@ -501,6 +532,7 @@ class Gradebook(Value):
     title: str
     scorecards: tuple[Scorecard, ...]
     rubrics: dict[str, str] = Field(default_factory=dict)
+    similarity: Similarity | None = None
 
     @property
     def internal(self) -> bool:
