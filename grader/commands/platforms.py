@@ -38,11 +38,11 @@ def export(
     choices = Choices(column, include_pending)
     filled = outgoing.export(platform, book, sheet, choices)
     _write(output, filled.data)
-    out.print(f"{output}: {len(filled.written)} grades.", soft_wrap=True)
+    out.print(f"{output}: grades written: {len(filled.written)}", soft_wrap=True)
     if feedback and sheet:
         pages, count = outgoing.feedback(outgoing.read(sheet), book, choices)
         _write(feedback, pages)
-        out.print(f"{feedback}: {count} feedback pages.", soft_wrap=True)
+        out.print(f"{feedback}: feedback pages written: {count}", soft_wrap=True)
     _tell(filled)
     return OK
 
