@@ -9,16 +9,20 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from grader import summary
+from grader import phrases, summary
 from grader.assignment import Assignment
 from grader.console import verdict
 from grader.model import Baseline, CheckResult, Conclusion, ModelResult, QuestionResult, Scorecard, Verdict
+from grader.phrases import Phrases
 from grader.text import plain
 
+ENGLISH = phrases.of("en")
 
-def shown(card: Scorecard, assignment: Assignment) -> RenderableType:
-    """All that a student needs to see of a scorecard."""
-    conclusion = concluded(card, assignment)
+
+def shown(card: Scorecard, assignment: Assignment, say: Phrases = ENGLISH) -> RenderableType:
+    """All that a student needs to see of a scorecard, its titles and messages in the language of `say`."""
+    card = phrases.scorecard(card, say)
+    conclusion = say(concluded(card, assignment))
     parts: list[RenderableType] = [_table(card)]
     parts += [_training(card.models)] if card.models else []
     parts += [Text(plain(note), style="dim") for note in card.notes if note != conclusion]

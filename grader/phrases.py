@@ -21,6 +21,7 @@ from pathlib import Path
 
 from grader import content
 from grader.errors import AssignmentError
+from grader.model import ModelResult, QuestionResult, Scorecard
 
 ENGLISH = "en"
 FIELD = re.compile(r"\{(\w+(?::\w)?)\}")
@@ -29,6 +30,7 @@ SENTENCE_END = re.compile(r"(?<=\.) +(?=\S)|(?<=[!?]) +(?=[A-Z])")
 FULL_WIDTH = "。：；，、！？）」"  # noqa: RUF001  # after these no space is written
 WIDE = re.compile("[\u3000-\u9fff\uff00-\uffef]")  # between two of these neither
 LISTS = {"; ": "；", ": ": "："}  # noqa: RUF001  # likewise
+MOST_CHARACTERS = 8000  # of a text; ours are far shorter, and an exception's may be as long as it likes
 MOST_SENTENCES = 6  # in one phrase
 MOST_DEPTH = 4  # fields within fields
 
@@ -98,11 +100,12 @@ class Phrases:
         found = sorted((_phrase(*pair) for pair in pairs.items()), key=lambda p: -p.weight)
         self._exact = {p.literals[0]: p.translation[0] for p in found if not p.fields}
         self._open = [p for p in found if p.fields]
+        self._phrases = len(found)
         self._translated = lru_cache(maxsize=4096)(self._translate)
 
     def __call__(self, text: str) -> str:
         """The text, as far as the catalogue has it."""
-        return self._translated(text, 0)
+        return text if len(text) > MOST_CHARACTERS or not self._phrases else self._translated(text, 0)
 
     def knows(self, text: str) -> bool:
         """Whether one phrase fits the whole text."""
@@ -200,6 +203,33 @@ def of(language: str, assignment: str = "", folders: tuple[Path, ...] = ()) -> P
     shipped = [content.folder(kind) / assignment for kind in ("assignments", "reference") if assignment]
     paths = [engine, *(folder / f"{language}.toml" for folder in (*shipped, *folders))]
     return Phrases({english: text for path in paths if path.is_file() for english, text in read(path).items()})
+
+
+def scorecard(card: Scorecard, say: Phrases) -> Scorecard:
+    """A scorecard to be shown: titles, messages, notes and reasons in the reader's language.
+
+    `source` stays English, because the page looks for names in it; it is translated line by line where it is shown.
+    """
+    return card.model_copy(
+        update={
+            "questions": tuple(_question(q, say) for q in card.questions),
+            "models": tuple(_network(m, say) for m in card.models),
+            "notes": tuple(map(say, card.notes)),
+            "isolation": card.isolation.model_copy(update={"reason": say(card.isolation.reason)}),
+        }
+    )
+
+
+def _question(question: QuestionResult, say: Phrases) -> QuestionResult:
+    checks = tuple(
+        check.model_copy(update={"title": say(check.title), "message": say(check.message)}) for check in question.checks
+    )
+    return question.model_copy(update={"title": say(question.title), "checks": checks})
+
+
+def _network(model: ModelResult, say: Phrases) -> ModelResult:
+    baselines = tuple(b.model_copy(update={"title": say(b.title)}) for b in model.baselines)
+    return model.model_copy(update={"baselines": baselines, "method": say(model.method), "reason": say(model.reason)})
 
 
 def read(path: Path) -> dict[str, str]:

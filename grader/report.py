@@ -15,13 +15,14 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from statistics import median
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
 
-from grader import charts, content, layout, summary, table, window
+from grader import charts, content, layout, phrases, summary, table, window
 from grader.model import Gradebook, ModelResult, Scorecard, Verdict, Visibility
 from grader.text import brief, clip, plain
 from grader.wording import Strings, strings
@@ -34,31 +35,35 @@ BRIEF = 150  # characters of a message in a table
 # The device names that Windows keeps for itself, in whatever case and with whatever ending.
 RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])")
 SIMPLE = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+Folders = tuple[Path, ...]
 
 
-def write(gradebook: Gradebook, out: Path, lang: str = "en") -> Path:
-    """Write the class's page, every student's page and scorecard, and gradebook.csv; the path of the class's page."""
+def write(gradebook: Gradebook, out: Path, lang: str = "en", folders: Folders = ()) -> Path:
+    """Write the class's page, every student's page and scorecard, and gradebook.csv; the path of the class's page.
+
+    `folders` hold the phrases of an assignment and a reference that do not ship with the engine.
+    """
     for scorecard in gradebook.scorecards:
-        write_scorecard(scorecard, out, title=gradebook.title, lang=lang)
-    return write_class(gradebook, out, lang)
+        write_scorecard(scorecard, out, gradebook.title, lang, folders)
+    return write_class(gradebook, out, lang, folders)
 
 
-def write_class(gradebook: Gradebook, out: Path, lang: str = "en") -> Path:
+def write_class(gradebook: Gradebook, out: Path, lang: str = "en", folders: Folders = ()) -> Path:
     """Write the class's page and gradebook.csv; the path of the page."""
     _replace(out / "gradebook.csv", table.written(gradebook))
     page = out / "index.html"
-    _replace(page, class_page(gradebook, lang))
+    _replace(page, class_page(gradebook, lang, folders))
     return page
 
 
-def write_scorecard(scorecard: Scorecard, out: Path, title: str = "", lang: str = "en") -> Path:
+def write_scorecard(scorecard: Scorecard, out: Path, title: str = "", lang: str = "en", folders: Folders = ()) -> Path:
     """Write one student's scorecard and page, each at once or not at all; the path of the page."""
     name = file_name(scorecard.student_id)
     # It may be handed out with the page, so it holds no more than the page does of what is for the instructor alone.
     public = scorecard.model_copy(update={"flags": ()})
     _replace(out / "scorecards" / f"{name}.json", public.to_json() + "\n")
     page = out / "students" / f"{name}.html"
-    _replace(page, student_page(scorecard, title, lang))
+    _replace(page, student_page(scorecard, title, lang, folders))
     return page
 
 
@@ -83,18 +88,22 @@ def schema() -> dict[str, Any]:
     }
 
 
-def student_page(scorecard: Scorecard, title: str = "", lang: str = "en") -> str:
+def student_page(scorecard: Scorecard, title: str = "", lang: str = "en", folders: Folders = ()) -> str:
     """The page for one student, as HTML of at most STUDENT_BYTES."""
-    values = {"card": scorecard, "title": title or scorecard.assignment}
+    say = phrases.of(lang, scorecard.assignment, folders)
+    card = phrases.scorecard(scorecard, say)
+    values = {"card": card, "title": say(title or scorecard.assignment), "said": say}
     return _fit("student.html.j2", values, lang, STUDENT_BYTES)
 
 
-def class_page(gradebook: Gradebook, lang: str = "en") -> str:
+def class_page(gradebook: Gradebook, lang: str = "en", folders: Folders = ()) -> str:
     """The page for the instructor, as HTML of at most CLASS_BYTES for a class of 300."""
-    scorecards = gradebook.scorecards
+    say = phrases.of(lang, gradebook.assignment, folders)
+    scorecards = tuple(phrases.scorecard(card, say) for card in gradebook.scorecards)
+    gradebook = gradebook.model_copy(update={"scorecards": scorecards})
     values = {
         "book": gradebook,
-        "title": gradebook.title or gradebook.assignment,
+        "title": say(gradebook.title or gradebook.assignment),
         "totals": summary.totals(scorecards),
         "questions": summary.questions(scorecards),
         "checks": summary.checks(scorecards),
@@ -106,6 +115,7 @@ def class_page(gradebook: Gradebook, lang: str = "en") -> str:
         "flagged": [s for s in scorecards if s.flags],
         "verdicts": summary.verdict_counts(c for s in scorecards for c in s.checks),
         "isolations": {(s.isolation.level, s.isolation.name, s.isolation.verified) for s in scorecards},
+        "seconds": [s.seconds for s in scorecards],
         "stand_in": any(s.environment.stand_in for s in scorecards),
     }
     return _fit("class.html.j2", values, lang, CLASS_BYTES)
@@ -164,6 +174,7 @@ def _environment() -> jinja2.Environment:
     environment.tests["place_of_answer"] = re.compile(r"\w+: ").match
     environment.filters |= {
         "percent": charts.percent,
+        "median": median,
         "signed": lambda fraction: _signed(f"{fraction * 100:+.1f}"),
         "correlation": lambda value: _signed(f"{value:+.2f}"),
         "heading": lambda title: brief(title, HEADING),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grader import assignment, batch, checklist, intake, report
+from grader import assignment, batch, checklist, intake, phrases, report
 from grader.assignment import Assignment
 from grader.batch import Event
 from grader.commands.shared import (
@@ -20,6 +20,7 @@ from grader.commands.shared import (
     LanguageOption,
     make_folder,
     out,
+    phrase_folders,
     some_internal,
 )
 from grader.commands.watching import watch
@@ -89,9 +90,11 @@ def _check(plan: Plan, spec: Assignment, submission: Submission, html: Path | No
     cards: list[Scorecard] = []
     with out.status("Starting: this takes some seconds ...") as status:
         batch.grade(plan, spec, [submission], _follower(spec, status.update), cards.append)
-    out.print(checklist.shown(cards[0], spec))
+    folders = phrase_folders(plan)
+    out.print(checklist.shown(cards[0], spec, phrases.of(lang, spec.id, folders)))
     if html:
-        out.print(f"Page: {report.write_scorecard(cards[0], html, title=spec.title, lang=lang)}", soft_wrap=True)
+        page = report.write_scorecard(cards[0], html, spec.title, lang, folders)
+        out.print(f"Page: {page}", soft_wrap=True)
     passed = all(c.verdict == "PASSED" for c in cards[0].checks)
     return SOME_INTERNAL if some_internal(cards) else OK if passed else EXPLAINED
 

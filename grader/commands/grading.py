@@ -27,6 +27,7 @@ from grader.commands.shared import (
     complain,
     make_folder,
     out,
+    phrase_folders,
     run,
 )
 from grader.errors import UsageError
@@ -59,7 +60,7 @@ def grade(
     """Grade a class: a folder of submissions in, scorecards and HTML pages out."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
-    solutions = _reference(reference, spec)
+    solutions = reference_folder(reference, spec)
     handed_in = _collect(submissions, platform, people)
     plan = replace(_plan(folder, solutions, data, recipe, device, jobs), require=require, trust=trust)
     return _grade_class(plan, spec, solutions, handed_in, output, lang)
@@ -72,7 +73,7 @@ def demo(
     """Grade a bundled class of sample submissions on drawn stand-in images: real processes, real training."""
     folder = content.folder("assignments") / "cnn-cifar10"
     spec = assignment.load(folder)
-    solutions = _reference(None, spec)
+    solutions = reference_folder(None, spec)
     handed_in = _samples()
     plan = _plan(folder, solutions, None, "quick", "auto", jobs)
     return _grade_class(plan, spec, solutions, handed_in, output)
@@ -100,7 +101,7 @@ def _plan(folder: Path, solutions: Path, data: Path | None, recipe: Speed, devic
     return Plan(str(folder.resolve()), str(solutions), images, device, recipe, jobs, str(_cache()))
 
 
-def _reference(given: Path | None, spec: Assignment) -> Path:
+def reference_folder(given: Path | None, spec: Assignment) -> Path:
     """The folder of solutions: as given, else beside the engine in a checkout."""
     folder = given or content.PACKAGE.parent / "reference" / spec.id
     if not folder.is_dir():
@@ -136,7 +137,7 @@ def _grade_class(
     rubrics = {question: r.text for question, r in rubric.load(solutions).items()}
     cards = run(plan, spec, handed_in, output, lang)
     gradebook = Gradebook(assignment=spec.id, title=spec.title, scorecards=tuple(cards), rubrics=rubrics)
-    page = report.write(gradebook, output, lang)
+    page = report.write(gradebook, output, lang, phrase_folders(plan))
     out.print(console.class_summary(cards))
     out.print(f"Class page: {page}", soft_wrap=True)
     return SOME_INTERNAL if gradebook.internal else OK

@@ -37,7 +37,7 @@ RequireOption = Annotated[
 TrustOption = Annotated[
     bool, typer.Option("--trust-submissions", help="Run hidden checks even at level 1, which is no sandbox.")
 ]
-LanguageOption = Annotated[Literal["en", "zh-TW"], typer.Option("--lang", help="Language of the pages.")]
+LanguageOption = Annotated[Literal["en", "zh-TW"], typer.Option("--lang", help="Language of the pages and messages.")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.", show_default="processors")]
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
@@ -65,11 +65,16 @@ def run(
     def take(card: Scorecard) -> None:
         cards[card.student_id] = card
         if output:
-            report.write_scorecard(card, output, title=spec.title, lang=lang)
+            report.write_scorecard(card, output, spec.title, lang, phrase_folders(plan))
 
     with display.shown():
         batch.grade(plan, spec, handed_in, display.watch, take)
     return [cards[s.student_id] for s in handed_in]
+
+
+def phrase_folders(plan: Plan) -> tuple[Path, ...]:
+    """Where the phrases of the assignment and of its hidden checks are, wherever these come from."""
+    return tuple(Path(folder) for folder in (plan.assignment, plan.reference) if folder)
 
 
 def some_internal(cards: list[Scorecard]) -> bool:
