@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from grader.recipe import Recipe
 
 EVALUATION_BATCH = 250  # larger batches leave the processor's cache; a GPU is filled by it all the same
+RECENT = 5  # losses of that many steps are averaged: with stochastic depth each is a network of its own
 WARM_STEPS = 3  # what PyTorch asks for before a CUDA graph is recorded
 
 Step = Callable[[Tensor], None]
@@ -101,17 +102,18 @@ def overfit_batch(
     learning_rate: float = 2e-3,
     device: str = "cpu",
     contiguous: bool = False,
+    enough: float = 0.0,
 ) -> list[float]:
     """The loss before each of `steps` AdamW steps on one batch: a sound network soon knows it by heart.
 
-    `images`: (N, C, H, W) uint8, not augmented; `labels`: (N,) int64. Trains `model` in place. Raises Diverged,
-    ValueError.
+    `images`: (N, C, H, W) uint8, not augmented; `labels`: (N,) int64. It ends when the recent losses are below
+    `enough` on average. Trains `model` in place. Raises Diverged, ValueError.
     """
     recipe = Recipe(1, _batch_size(len(images), len(images), None), learning_rate, "adamw", weight_decay=0.0, shift=0)
     pictures = _pictures(images, labels, recipe, device, contiguous)
     draw = torch.zeros(3, len(images), dtype=torch.int64, device=device)
     draw[0] = torch.arange(len(images))  # each image once, neither shifted nor mirrored
-    losses = []
+    losses: list[float] = []
     with torch.random.fork_rng(_devices(device)):
         torch.manual_seed(seed)
         learner = _learner(model, pictures, recipe, len(images))
@@ -119,11 +121,22 @@ def overfit_batch(
         for _ in range(steps):
             learner.tally.zero_()
             learner.learn(draw)
-            losses.append(learner.tally[0] / len(images))
-    found: list[float] = torch.stack(losses).tolist()
-    if not all(map(math.isfinite, found)):
-        raise Diverged(f"the loss stopped being a finite number within {steps} steps on one batch")
-    return found
+            losses.append(float(learner.tally[0]) / len(images))
+            if not math.isfinite(losses[-1]):
+                raise Diverged(f"the loss stopped being a finite number within {steps} steps on one batch")
+            if len(losses) >= RECENT and recent(losses) < enough:
+                break
+    return losses
+
+
+def known_by_heart(classes: int) -> float:
+    """The recent loss below which a batch counts as learnt: half of what guessing among so many classes gives."""
+    return math.log(classes) / 2
+
+
+def recent(losses: Sequence[float]) -> float:
+    """The mean of the last few losses."""
+    return sum(losses[-RECENT:]) / len(losses[-RECENT:])
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from grader import training
 from grader.data import DataSet
 from grader.recipe import Recipe
-from grader.training import Diverged, Training, overfit_batch, train
+from grader.training import Diverged, Training, overfit_batch, recent, train
 
 RECIPE = Recipe(epochs=2, batch_size=64, learning_rate=0.03)
 PLAIN = replace(RECIPE, flip=False, shift=0)
@@ -220,6 +220,15 @@ def test_a_lenet_knows_one_batch_by_heart(cifar: DataSet, lenet: Make):
     assert len(losses) == 60
     assert losses[0] == pytest.approx(math.log(10), abs=0.1)
     assert losses[-1] < losses[0] / 2
+
+
+def test_overfitting_ends_when_the_batch_is_known(drawn: DataSet):
+    images, labels = drawn.train_images[:16], drawn.train_labels[:16]
+    whole = overfit_batch(seeded(small), images, labels, steps=60)
+    ended = overfit_batch(seeded(small), images, labels, steps=60, enough=2.2)
+    assert len(ended) < 60
+    assert ended == whole[: len(ended)]
+    assert recent(ended) < 2.2 <= recent(ended[:-1])
 
 
 def test_overfitting_is_repeatable_and_adamw(cifar: DataSet):

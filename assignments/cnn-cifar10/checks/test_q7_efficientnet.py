@@ -4,6 +4,7 @@ Sizes are free: what is asked for is that the parts are there, about one block f
 of arXiv 1905.11946. A network with fewer gets its share.
 """
 
+import pytest
 import torch
 
 from grader.compare import same_shape
@@ -53,6 +54,7 @@ def test_efficientnet_squeeze_excitation(student, award):
     share(found, wanted, award, told)
 
 
+@pytest.mark.requires("test_efficientnet_depthwise")
 def test_efficientnet_silu(student):
     """EfficientNet uses SiLU."""
     steps = student.network("EfficientNet").steps
@@ -71,6 +73,7 @@ def test_efficientnet_silu(student):
     )
 
 
+@pytest.mark.requires("test_efficientnet_depthwise")
 def test_efficientnet_normalisation(student, award):
     """EfficientNet normalises after its convolutions."""
     steps = student.network("EfficientNet").steps
