@@ -21,6 +21,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from grader import diagnosis
+
 Weights = dict[str, Tensor]
 
 
@@ -227,24 +229,40 @@ def _construct(name: str, value: Callable[..., object], known: dict[str, Any]) -
 
 
 def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: int) -> str:
-    """Run two black images; says what is unusual about the output. Raises `NotAnAnswer` for a wrong shape."""
-    was_training = model.training
-    model.eval()
-    with torch.no_grad():
-        output = model(torch.zeros(2, *shape))
-    model.train(was_training)
+    """Run two black images; says what is unusual about the output. Raises `NotAnAnswer` for a wrong shape.
+
+    What the network itself raises gets a note on where on the way it does not fit.
+    """
+    try:
+        output = _output(model, shape)
+    except Exception as e:
+        if told := diagnosis.why(model, shape, classes):
+            e.add_note(told)
+        raise
     note = ""
     if isinstance(output, tuple | list) and output:
         output = output[0]
         note = "the network returns a tuple; its first element is taken"
     if not isinstance(output, Tensor):
-        raise NotAnAnswer(f"{name} returned {type(output).__name__}; wanted a tensor of shape (N, {classes}).")
+        raise NotAnAnswer(f"{name} returned {_a(output)}; wanted a tensor of shape (N, {classes}).")
     if tuple(output.shape) != (2, classes):
+        told = diagnosis.why(model, shape, classes)
         raise NotAnAnswer(
             f"{name} maps 2 images of shape {shape} to {tuple(output.shape)}; wanted (2, {classes}), "
-            f"one score for each of the {classes} classes."
+            f"one score for each of the {classes} classes.{f' {told}' if told else ''}"
         )
     return note
+
+
+def _output(model: nn.Module, shape: tuple[int, ...]) -> object:
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            output: object = model(torch.zeros(2, *shape))
+    finally:
+        model.train(was_training)
+    return output
 
 
 # ----------------------------------------------------------------------------------------------------- signatures

@@ -14,7 +14,7 @@ from torch import nn
 
 from grader import answers, naming
 from grader.notebook import Book
-from grader.shelf import Shelf
+from grader.shelf import Shelf, described
 
 MOST_CANDIDATES = 20  # classes tried for a network that has no known name
 MOST_REASONS = 2  # of candidates that do not fit; more is no help
@@ -78,7 +78,8 @@ def _try_all(book: Book, question: Question, taken: set[str]) -> tuple[list[Cand
         except answers.NotAnAnswer as e:
             reasons += [str(e)] if candidate.kind == "module" else []
         except BaseException as e:  # noqa: BLE001  # trying is how we find out
-            told = f"{candidate.name} raised {type(e).__name__}: {str(e)[:REASON_CHARACTERS]}"
+            error = described(e)
+            told = f"{candidate.name} raised {error['type']}: {error['message'][:REASON_CHARACTERS]}"
             reasons += [told] if candidate.kind == "module" else []
         else:
             fitting.append(Candidate(candidate.name, value, _is_depthwise(model)))

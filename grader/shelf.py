@@ -60,6 +60,9 @@ def described(error: BaseException) -> dict[str, str]:
     detail = "".join([*lines, f"{kind}: {text}"])
     where = f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else ""
     package = str(error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    notes = getattr(error, "__notes__", None)
+    if isinstance(notes, list):
+        text = " ".join([f"{text.rstrip('.')}.", *(str(n) for n in notes)])
     shown = {"message": text[:DETAIL_CHARACTERS], "detail": detail[-DETAIL_CHARACTERS:]}
     return {"type": kind, "where": where, "package": package, **shown}
 
