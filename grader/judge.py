@@ -10,58 +10,39 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from grader import __version__, assignment, data, sandbox, summary, unjudged
+from grader import __version__, assignment, data, sandbox, unjudged
 from grader.assignment import Assignment, Question
+from grader.cards import Setting, judged, scorecard
 from grader.crew import Crew, Source
 from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
 from grader.measurement import Measured, Measurements
-from grader.model import (
-    CheckResult,
-    Environment,
-    Isolation,
-    ModelResult,
-    QuestionResult,
-    Scorecard,
-    Submission,
-    Verdict,
-    Visibility,
-)
+from grader.model import Environment, Judged, Submission
 from grader.origin import Fresh
 from grader.plan import Plan
 from grader.plugin import Case, Plugin, Work, options
 from grader.practice import Practice
-from grader.process import Unanswered
 from grader.reference import Reference
 from grader.student import Student
 from grader.trainer import Trainer
 
 Say = Callable[..., None]
+Finished = Mapping[str, Mapping[str, Judged]]
+"""By student and question."""
 CHECK_SECONDS = 1800  # only a check that is itself broken takes longer: student time is limited elsewhere
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What every scorecard of a run has in common."""
+def judge(plan: Plan, submissions: list[Submission], say: Say, finished: Finished | None = None) -> None:
+    """Judge all submissions and say what happens. What is `finished` of them is not judged again.
 
-    assignment: Assignment
-    reference: Reference | None
-    isolation: Isolation
-    environment: Environment
-    questions: tuple[Question, ...]
-
-
-def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
-    """Judge all submissions and say what happens. Raises the exceptions of errors.py for what the instructor mends."""
+    Raises the exceptions of errors.py for what the instructor mends.
+    """
     torch.set_num_threads(1)
     spec = assignment.load(Path(plan.assignment))
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
@@ -92,7 +73,7 @@ def judge(plan: Plan, submissions: list[Submission], say: Say) -> None:
             )
             stack.callback(measuring.close)
             measure = measuring.start
-        _session(setting, submissions, crew, measure, say)
+        _session(setting, submissions, crew, measure, say, finished or {})
 
 
 def _crew(chosen: sandbox.Sandbox, scratch: Path, secrets: tuple[Path, ...]) -> Source:
@@ -107,9 +88,14 @@ def _session(
     crew: Source,
     measure: Callable[[Student], Future[dict[str, Measured]]] | None,
     say: Say,
+    finished: Finished,
 ) -> None:
     """One pytest session over all submissions."""
     spec = setting.assignment
+
+    def decided(case: Case, question: Question) -> None:
+        found = case.judged[question.id] = judged(setting, case, question)
+        say("judged", student_id=case.submission.student_id, judged=found.model_dump(mode="json", round_trip=True))
 
     def finish(case: Case) -> None:
         try:
@@ -131,7 +117,9 @@ def _session(
         checked=lambda submission, result: say(
             "checked", student_id=submission.student_id, text=result.id, verdict=result.verdict
         ),
+        decided=decided,
         finish=finish,
+        finished=finished,
     )
     folders = [*_public(setting), *([setting.reference.checks_folder] if setting.reference else [])]
     plugin = Plugin(work)
@@ -157,100 +145,6 @@ def _quiet_pytest() -> Iterator[None]:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     yield
-
-
-def scorecard(setting: Setting, case: Case) -> Scorecard:
-    """All that is known of a judged submission."""
-    spec = setting.assignment
-    questions = tuple(_question(setting, case, q) for q in setting.questions)
-    models, notes, flags = _models(spec, case)
-    return Scorecard(
-        student_id=case.submission.student_id,
-        assignment=spec.id,
-        submission_digest=case.submission.digest,
-        questions=questions,
-        models=models,
-        isolation=setting.isolation,
-        environment=setting.environment,
-        notes=(*_notes(setting, case), *notes),
-        flags=tuple(flags),
-        output=case.student.close(),
-        seconds=round(time.perf_counter() - case.started, 3),
-    )
-
-
-def _question(setting: Setting, case: Case, question: Question) -> QuestionResult:
-    reading = case.student.reading(question)
-    results = [case.results[question.id, c] for c in question.checks if (question.id, c) in case.results]
-    explanation = None
-    if question.explanation:
-        explanation = reading.get("explanation") if isinstance(reading, dict) else None
-        explanation = str(explanation) if explanation else None
-        if setting.reference:
-            results.append(_explained(question, explanation))
-    return QuestionResult(
-        id=question.id,
-        title=question.title,
-        checks=tuple(results),
-        explanation=explanation,
-        source=tuple(_source(reading)),
-    )
-
-
-def _explained(question: Question, text: str | None) -> CheckResult:
-    """The explanation as a check that a person marks."""
-    assert question.explanation is not None  # noqa: S101  # asked only where there is one
-    name = question.explanation.name
-    missing = f"There is no {name}: write a string of that name, or text under a heading that names the question."
-    return CheckResult(
-        id="explanation",
-        title="The explanation, marked by a person.",
-        visibility=Visibility.PUBLIC,
-        verdict=Verdict.UNGRADED if text else Verdict.MISSING,
-        points=0.0,
-        max_points=question.explanation.points,
-        message="" if text else missing,
-    )
-
-
-def _source(reading: dict[str, Any] | Unanswered) -> Iterator[str]:
-    """Where the answers were found, and what was left out around them."""
-    if isinstance(reading, Unanswered):
-        yield str(reading)
-        return
-    for name, found in reading["names"].items():
-        if found["state"] == "found":
-            yield f"{name}: {found['rule']}"
-    yield from map(str, reading["dropped"])
-
-
-def _models(spec: Assignment, case: Case) -> tuple[tuple[ModelResult, ...], list[str], list[str]]:
-    """What was measured of the networks, with notes for the student and flags for the instructor."""
-    if case.measured is None:
-        return (), [], []
-    models: list[ModelResult] = []
-    notes: list[str] = []
-    flags: list[str] = []
-    for question, measured in case.measured.result().items():
-        if measured.result:
-            models.append(measured.result)
-        elif measured.why:
-            notes.append(f"{spec.question(question).title}: not trained, because {measured.why}")
-        notes.extend(measured.notes)
-        flags.extend(measured.flags)
-    return tuple(models), notes, flags
-
-
-def _notes(setting: Setting, case: Case) -> Iterator[str]:
-    yield from case.submission.notes
-    yield from case.student.remarks
-    if case.submission.problem:
-        yield case.submission.problem
-    if not setting.reference:
-        passed = sum(r.verdict is Verdict.PASSED for r in case.results.values())
-        public = sum(len(q.public_checks) for q in setting.questions)
-        hidden = sum(q.hidden_count for q in setting.questions)
-        yield summary.public_checks(passed, public, hidden)
 
 
 def choose_device(wanted: str) -> tuple[str, str]:

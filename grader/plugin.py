@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -25,7 +25,7 @@ from grader.assignment import Assignment, CheckSpec, Question
 from grader.compare import Mismatch
 from grader.errors import AssignmentError, GraderError
 from grader.measurement import Measured, Trained
-from grader.model import CheckResult, Difference, Submission, Verdict, Visibility, Window
+from grader.model import CheckResult, Difference, Judged, Submission, Verdict, Visibility, Window
 from grader.process import Unanswered
 from grader.reference import Reference
 from grader.student import Student
@@ -39,13 +39,14 @@ CheckKey = tuple[str, str]
 
 @dataclass
 class Case:
-    """One submission while it is judged: what a check sees of it, and the results so far."""
+    """One submission while it is judged: what a check sees of it, the results so far, and the finished questions."""
 
     submission: Submission
     student: Student
     results: dict[CheckKey, CheckResult] = field(default_factory=dict)
     measured: Future[dict[str, Measured]] | None = None
     award: tuple[float, str] | None = None
+    judged: dict[str, Judged] = field(default_factory=dict)
     started: float = field(default_factory=time.perf_counter)
 
 
@@ -53,6 +54,8 @@ class Case:
 class Work:
     """What the session is given. `measure` starts the trainings of a student; `finish` takes a judged case.
 
+    `decided` hears of each question of which nothing is left to be checked, and puts it among the case's `judged`.
+    `finished` are the questions, by student, that need not be run: they are among them from the start.
     `only` are the questions that are run; none means all.
     """
 
@@ -63,8 +66,10 @@ class Work:
     measure: Callable[[Student], Future[dict[str, Measured]]] | None
     began: Callable[[Submission], None]
     checked: Callable[[Submission, CheckResult], None]
+    decided: Callable[[Case, Question], None]
     finish: Callable[[Case], None]
     only: tuple[Question, ...] = ()
+    finished: Mapping[str, Mapping[str, Judged]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -132,9 +137,9 @@ class Plugin:
         flying: list[Case] = []
         for submission in self._work.submissions:
             case = self._begin(submission)
-            _run(quick.get(submission.student_id, []))
-            wanted = slow.get(submission.student_id) or self._work.reference is None  # practice needs no check
-            if wanted and self._work.measure:
+            later = self._later(case, slow.get(submission.student_id, []))
+            self._run(case, quick.get(submission.student_id, []), later)
+            if later and self._work.measure:
                 case.measured = self._work.measure(case.student)
             flying.append(case)
             self._land(flying, slow, most=WINDOW)
@@ -151,23 +156,49 @@ class Plugin:
 
     def _begin(self, submission: Submission) -> Case:
         self._work.began(submission)
-        case = self._cases[submission.student_id] = Case(submission, self._work.open(submission))
+        finished = dict(self._work.finished.get(submission.student_id, {}))
+        case = self._cases[submission.student_id] = Case(submission, self._work.open(submission), judged=finished)
+        for question in self._work.assignment.questions:
+            if question.id in finished:
+                case.student.done(question)
         return case
+
+    def _later(self, case: Case, slow: list[pytest.Item]) -> set[str]:
+        """The unfinished questions that are finished only when their training is; practice needs no check for that."""
+        questions = {_question_id(item) for item in slow}
+        if self._work.measure and (questions or self._work.reference is None):
+            questions |= {q.id for q in self._questions.values() if q.network}
+        return questions - set(case.judged)
+
+    def _run(self, case: Case, items: list[pytest.Item], later: Container[str] = ()) -> None:
+        """Run checks of unfinished questions; a question is decided after its last one, unless that comes later."""
+        items = [item for item in items if _question_id(item) not in case.judged]
+        for item, following in zip_longest(items, items[1:]):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            question = _question_id(item)
+            if question not in later and (following is None or _question_id(following) != question):
+                self._decide(case, self._questions[question])
+
+    def _decide(self, case: Case, question: Question) -> None:
+        """Nothing more is checked of this question: what did not run is INTERNAL."""
+        for check, spec in question.checks.items():
+            if (question.id, check) not in case.results and self._expected_here(spec):
+                why = "; ".join(self.collection_faults) or "pytest did not collect it"
+                self._record(case, question, check, check, Verdict.INTERNAL, f"The check did not run: {why}")
+        self._work.decided(case, question)
 
     def _land(self, flying: list[Case], slow: dict[str, list[pytest.Item]], most: int) -> None:
         """Finish cases until at most `most` are in flight; those whose numbers are there first."""
         while ready := _ready(flying, block=len(flying) > most):
             for case in ready:
-                _run(slow.get(case.submission.student_id, []))
+                self._run(case, slow.get(case.submission.student_id, []))
                 flying.remove(case)
                 self._finish(case)
 
     def _finish(self, case: Case) -> None:
         for question in self._questions.values():
-            for check, spec in question.checks.items():
-                if (question.id, check) not in case.results and self._expected_here(spec):
-                    why = "; ".join(self.collection_faults) or "pytest did not collect it"
-                    self._record(case, question, check, check, Verdict.INTERNAL, f"The check did not run: {why}")
+            if question.id not in case.judged:
+                self._decide(case, question)
         self._work.finish(case)
         del self._cases[case.submission.student_id]
 
@@ -302,11 +333,6 @@ class Plugin:
             case.award = (min(max(fraction, 0.0), 1.0), message)
 
         return award
-
-
-def _run(items: list[pytest.Item]) -> None:
-    for item, following in zip_longest(items, items[1:]):
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
 
 
 def _ready(flying: list[Case], *, block: bool) -> list[Case]:

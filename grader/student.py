@@ -57,6 +57,7 @@ class Student:
         self._patience = Patience()
         self._layers = self._station([q for q in assignment.questions if not q.network])
         self._stations = {q.id: self._station([q]) if q.network else self._layers for q in assignment.questions}
+        self._open = {q.id for q in assignment.questions}
         self._final: dict[tuple[str, str], Unanswered] = {}
         self._networks: dict[str, Network] = {}
         self._captured: dict[tuple[str, int], Captured] = {}
@@ -145,6 +146,25 @@ class Student:
     def remarks(self) -> tuple[str, ...]:
         """What could not be read of the files, and what was changed in reading them."""
         return tuple(dict.fromkeys(remark for station in self._all() for remark in station.remarks))
+
+    def remarks_of(self, question: Question) -> tuple[str, ...]:
+        """As `remarks`, of what was read for one question."""
+        return self._stations[question.id].remarks
+
+    def needs(self, question: Question) -> bool:
+        """Whether this question is still to be answered."""
+        return question.id in self._open
+
+    def done(self, question: Question) -> str:
+        """Nothing more is asked of this question: end its worker, unless it serves others; what the code printed.
+
+        What was printed in reading all layer questions together, where that failed, is told with the first of them.
+        """
+        self._open.discard(question.id)
+        station = self._stations[question.id]
+        before = self._layers.close() if station is not self._layers and question in self._layers.questions[:1] else ""
+        shared = any(self._stations[other] is station for other in self._open)
+        return before if shared else before + station.close()
 
     def close(self) -> str:
         """End its workers; what the code printed, worker by worker."""

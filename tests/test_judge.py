@@ -123,7 +123,7 @@ def test_a_self_check_runs_the_public_checks_only_and_says_so(tmp_path: Path):
     tiny = Tiny(tmp_path).write()
     (card,) = cards(judged(plan(tiny, tmp_path / "scratch", reference=False), [ORDINARY[0]])).values()
     assert [c.id for c in card.checks] == ["test_small"]
-    assert "1 public checks; the 1 hidden checks are not part of this kit" in card.notes
+    assert any("hidden checks are not part of this kit" in note for note in card.notes)
 
 
 def test_what_goes_wrong_with_one_scorecard_is_internal_there_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

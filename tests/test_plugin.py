@@ -48,6 +48,7 @@ def judge(zygote: Crew) -> Judge:
                 measure=None,
                 began=lambda _: None,
                 checked=lambda *_: None,
+                decided=lambda case, question: None,
                 finish=finish,
             )
         )
