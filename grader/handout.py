@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,6 +21,7 @@ from grader.errors import AssignmentError, UsageError
 from grader.model import Visibility
 
 MOMENT = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+LANGUAGE = re.compile(r"[a-z]{2}(-[A-Z]{2})?")
 READABLE = 0o100644 << 16
 INSTALL = f"torchgrader=={__version__}\n"
 
@@ -47,7 +49,9 @@ def contents(assignment: Assignment) -> dict[str, bytes]:
             f"{assignment.id} has no starter: put a submission.py or submission.ipynb, and a README.md, in {starter}."
         )
     files = {path.relative_to(starter).as_posix(): path.read_bytes() for path in _files(starter, "*")}
-    for path in [*_files(assignment.checks_folder, "*.py"), *_files(assignment.folder, "expected.safetensors")]:
+    there = assignment.folder
+    phrases = [path for path in there.glob("*.toml") if LANGUAGE.fullmatch(path.stem)]
+    for path in [*_files(assignment.checks_folder, "*.py"), *there.glob("expected.safetensors"), *phrases]:
         files[path.relative_to(assignment.folder).as_posix()] = path.read_bytes()
     files["assignment.toml"] = toml(shown(assignment)).encode()
     files["requirements.txt"] = INSTALL.encode()

@@ -134,7 +134,7 @@ def test_the_kit_has_what_a_student_needs_and_nothing_else():
     names = {name.removeprefix("cnn-cifar10/") for name in handout.contents(CNN)}
     checks = {f"checks/{path.name}" for path in CNN.checks_folder.glob("*.py")}
     starters = {"submission.ipynb", "submission.py", "README.md", "README.zh-TW.md"}
-    assert names == checks | starters | {"assignment.toml", "expected.safetensors", "requirements.txt"}
+    assert names == checks | starters | {"assignment.toml", "expected.safetensors", "requirements.txt", "zh-TW.toml"}
 
 
 def test_the_kit_holds_no_hidden_checks_name():
@@ -201,7 +201,14 @@ def test_a_starter_that_names_a_hidden_check_is_not_handed_out(tmp_path):
 
 def test_what_lies_in_the_assignments_folder_by_mistake_is_not_handed_out(tmp_path):
     tiny = with_starter(Tiny(tmp_path).write())
-    for name in ("solution.py", "notes.md", "checks/notes.md", "handout/.DS_Store", "checks/__pycache__/x.py"):
+    for name in (
+        "solution.py",
+        "notes.md",
+        "rubric.toml",
+        "checks/notes.md",
+        "handout/.DS_Store",
+        "checks/__pycache__/x.py",
+    ):
         (tiny.assignment / name).parent.mkdir(exist_ok=True)
         (tiny.assignment / name).write_text("secret", encoding="utf-8")
     names = list(handout.contents(tiny.load()))
