@@ -11,6 +11,7 @@ from statistics import StatisticsError, correlation, fmean, median
 
 from grader.charts import Dot
 from grader.model import (
+    Baseline,
     CheckResult,
     Difference,
     Gradebook,
@@ -110,7 +111,10 @@ class QuestionSummary:
 
 @dataclass(frozen=True)
 class CheckSummary:
-    """One check over the class. `discrimination` is (value, low, high), None where it cannot be told."""
+    """One check over the class. `answers` are the wrong ones that occur most: what was said of them, and how often.
+
+    `discrimination` is (value, low, high), None where it cannot be told.
+    """
 
     question: str
     title: str
@@ -118,8 +122,7 @@ class CheckSummary:
     passed: int
     judged: int
     verdicts: tuple[tuple[Verdict, int], ...]
-    message: str
-    message_count: int
+    answers: tuple[tuple[str, int], ...]
     discrimination: tuple[float, float, float] | None
 
     @property
@@ -130,12 +133,14 @@ class CheckSummary:
 
 @dataclass(frozen=True)
 class Networks:
-    """The networks of one question: the class's and the baselines'."""
+    """The distinct networks of one question, the class's and the baselines', by parameters and by FLOPs."""
 
     question: str
     title: str
     students: tuple[Dot, ...]
     baselines: tuple[Dot, ...]
+    students_flops: tuple[Dot, ...]
+    baselines_flops: tuple[Dot, ...]
     stand_in: bool
     graded: bool
     noise: SeedNoise | None
@@ -290,8 +295,6 @@ def discrimination(passed: Sequence[bool], rest: Sequence[float]) -> tuple[float
 def _check(rows: Sequence[tuple[Scorecard, QuestionResult, CheckResult]]) -> CheckSummary:
     results = [check for _, _, check in rows]
     judged = [(s, c) for s, _, c in rows if c.verdict not in (Verdict.INTERNAL, Verdict.SKIPPED)]
-    messages = Counter(NUMBER.sub("#", c.message) for _, c in judged if c.verdict is not Verdict.PASSED)
-    usual, count = messages.most_common(1)[0] if messages else ("", 0)
     passed = [c.verdict is Verdict.PASSED for _, c in judged]
     return CheckSummary(
         question=rows[0][1].title,
@@ -300,23 +303,53 @@ def _check(rows: Sequence[tuple[Scorecard, QuestionResult, CheckResult]]) -> Che
         passed=sum(passed),
         judged=len(judged),
         verdicts=tuple(verdict_counts(results)),
-        message=next((c.message for _, c in judged if NUMBER.sub("#", c.message) == usual), ""),
-        message_count=count,
+        answers=_answers([c for _, c in judged if c.verdict is not Verdict.PASSED]),
         discrimination=discrimination(passed, [s.points - c.points for s, c in judged]),
     )
 
 
+def _answers(wrong: Sequence[CheckResult], most: int = 3) -> tuple[tuple[str, int], ...]:
+    """The usual wrong answers: those of one shape together, else those with one message, numbers aside."""
+    groups: dict[str, list[str]] = {}
+    for check in wrong:
+        difference = check.difference
+        of_shape = difference and difference.found_shape != difference.wanted_shape
+        key = f"{difference.found_shape} {difference.wanted_shape}" if difference and of_shape else ""
+        groups.setdefault(key or NUMBER.sub("#", check.message), []).append(check.message)
+    usual = sorted(groups.values(), key=lambda messages: -len(messages))
+    return tuple((messages[0], len(messages)) for messages in usual[:most])
+
+
+def _distinct(rows: Sequence[tuple[str, ModelResult]]) -> list[tuple[str, ModelResult]]:
+    """Each network once, with the names of all who handed it in; what has no fingerprint is its owner's alone."""
+    groups: dict[str, list[tuple[str, ModelResult]]] = {}
+    for student, model in rows:
+        groups.setdefault(model.fingerprint or f"of {student}", []).append((student, model))
+    return [(", ".join(student for student, _ in found), found[0][1]) for found in groups.values()]
+
+
 def _networks(question: str, rows: Sequence[tuple[str, ModelResult]]) -> Networks:
     first = rows[0][1]
-    students = [Dot(s, m.parameters, m.mean_accuracy) for s, m in rows if m.mean_accuracy is not None]
+    distinct = [(s, m, m.mean_accuracy) for s, m in _distinct(rows) if m.mean_accuracy is not None]
     stand_in, graded = any(m.stand_in for _, m in rows), all(m.graded for _, m in rows)
     noise = next((m.noise for _, m in rows if m.noise), None)
-    return Networks(question, first.title, tuple(students), tuple(_shared_baselines(rows)), stand_in, graded, noise)
+    shared = list(_shared_baselines(rows))
+    return Networks(
+        question,
+        first.title,
+        students=tuple(Dot(s, m.parameters, accuracy) for s, m, accuracy in distinct),
+        baselines=tuple(Dot(b.title, b.parameters, b.mean_accuracy or 0.0) for b in shared),
+        students_flops=tuple(Dot(s, m.flops, accuracy) for s, m, accuracy in distinct if m.flops),
+        baselines_flops=tuple(Dot(b.title, b.flops, b.mean_accuracy or 0.0) for b in shared if b.flops),
+        stand_in=stand_in,
+        graded=graded,
+        noise=noise,
+    )
 
 
-def _shared_baselines(rows: Sequence[tuple[str, ModelResult]]) -> Iterable[Dot]:
+def _shared_baselines(rows: Sequence[tuple[str, ModelResult]]) -> Iterable[Baseline]:
     """The baselines that are the same for everybody; a student's own network as a baseline is nobody else's."""
     for baseline in rows[0][1].baselines:
         accuracies = {b.mean_accuracy for _, model in rows for b in model.baselines if b.id == baseline.id}
         if len(accuracies) == 1 and baseline.mean_accuracy is not None:
-            yield Dot(baseline.title, baseline.parameters, baseline.mean_accuracy)
+            yield baseline

@@ -32,6 +32,24 @@ for (const button of document.querySelectorAll("table.sortable th > button")) {
   button.addEventListener("click", () => sortBy(button.parentElement));
 }
 
+// A cell in quotes, with an apostrophe before what a spreadsheet would take for a formula. Numbers stay numbers.
+function quoted(cell) {
+  const text = cell.textContent.trim().replace(/\s+/g, " ");
+  const formula = /^[=+\-@＝＋－＠]/.test(text) && !/^[+-]?[\d.,]+$/.test(text);
+  return `"${(formula ? "'" : "") + text.replaceAll('"', '""')}"`;
+}
+
+// The rows that are shown, as a file; the mark at the start tells Excel that it is UTF-8.
+function save(rows) {
+  const head = document.querySelector("#everyone thead tr");
+  const lines = [head, ...rows].map((row) => [...row.cells].map(quoted).join(",") + "\n");
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob(["\uFEFF", ...lines], { type: "text/csv" }));
+  link.download = "shown.csv";
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
 const search = document.getElementById("search");
 if (search) {
   const show = document.getElementById("show");
@@ -49,5 +67,6 @@ if (search) {
   };
   search.addEventListener("input", filter);
   show.addEventListener("change", filter);
+  document.getElementById("save").addEventListener("click", () => save(rows.filter((row) => !row.hidden)));
   filter(); // a browser may have kept what was typed before a reload
 }

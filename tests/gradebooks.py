@@ -6,14 +6,17 @@ from __future__ import annotations
 import base64
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from grader.mistakes import png
 from grader.model import (
+    Alike,
     AskedLayer,
     Baseline,
     CheckResult,
     ClassAccuracy,
+    CodeLine,
     Comparison,
     Conclusion,
     Difference,
@@ -28,6 +31,7 @@ from grader.model import (
     Scorecard,
     SeedNoise,
     SeedResult,
+    Similarity,
     Verdict,
     Visibility,
     Window,
@@ -135,9 +139,28 @@ def gradebook(students: int = 30, seed: int = 0, *, hidden: bool = True, stand_i
 
 def book(scorecards: Iterable[Scorecard]) -> Gradebook:
     """The gradebook of these scorecards."""
+    cards = tuple(scorecards)
     return Gradebook(
-        assignment="cnn-cifar10", title="CNN layers and CIFAR-10", scorecards=tuple(scorecards), rubrics=RUBRICS
+        assignment="cnn-cifar10",
+        title="CNN layers and CIFAR-10",
+        scorecards=cards,
+        rubrics=RUBRICS,
+        similarity=similarity([c.student_id for c in cards]),
     )
+
+
+def similarity(ids: Sequence[str]) -> Similarity:
+    """A class in which a few of the first are alike."""
+    code = ("class Net(nn.Module):", "    def forward(self, x):", "        return self.head(self.body(x) * 0.5 <b>)")
+    left, right = (
+        tuple(CodeLine(number=n + i + 3 * (i > 1), text=text) for i, text in enumerate(code * 8)) for n in (3, 40)
+    )
+    pairs = tuple(
+        Alike(students=pair, share=0.94 - 0.06 * i, shingles=180 - 20 * i, left=left, right=right)
+        for i, pair in enumerate(pairwise(ids[:9]))
+    )
+    highest = (0, 2, 9, 12, 5, 1, 0, 0, 1, 3) if pairs else (0,) * 10
+    return Similarity(compared=len(ids), highest=highest, found=len(pairs) + 3 * bool(pairs), pairs=pairs)
 
 
 def names(count: int) -> list[str]:
@@ -274,6 +297,7 @@ def baseline(
         title=title,
         classes=class_accuracies(theirs),
         parameters=62_006,
+        flops=1_316_048,
         comparisons=tuple(_comparison(n, a - b, 0.07) for n, a, b in pairs),
         overall=_comparison("overall", mean, 0.02),
         printed=printed,
@@ -347,6 +371,7 @@ def _lenet(rng: random.Random, skill: float, *, stand_in: bool) -> ModelResult:
         seeds=seeds,
         noise=SeedNoise(trainings=3, mean=0.606, deviation=0.0045),
         layers=layers,
+        fingerprint=f"{rng.getrandbits(256):064x}",
         parameters=rng.choice((62_006, 62_006, 61_706, 83_126)),
     )
 
@@ -360,6 +385,7 @@ def _efficientnet(rng: random.Random, *, stand_in: bool) -> ModelResult:
     shape = {
         "parameters": 4_020_358,
         "flops": 47_000_000,
+        "fingerprint": f"{rng.getrandbits(256):064x}",
         "layers": EFFICIENTNET_LAYERS,
         "asked_layers": (),
         "asked_parts": {"depthwise conv2d": 16, "conv2d": 65, "batch_norm": 49, "silu": 47},

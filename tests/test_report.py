@@ -286,7 +286,7 @@ def test_what_the_code_printed_is_folded_away() -> None:
 
 def test_the_class_page_answers_who_needs_a_person_first() -> None:
     page = Page(report.class_page(gradebooks.gradebook(30)))
-    assert page.ids("h2") == ["attention", "summary", "checks", "compared", "table"]
+    assert page.ids("h2") == ["attention", "summary", "checks", "compared", "similar", "table"]
     assert page.ids("h3")[:4] == ["internal", "unmarked", "stopped", "flagged"]
 
 
@@ -333,6 +333,14 @@ def test_the_class_page_says_how_much_a_seed_changes() -> None:
         "from 3 seeds gave 60.6 % on average, with a standard deviation of 0.45 points"
         in Page(report.class_page(book)).text
     )
+
+
+def test_similar_submissions_are_to_be_looked_at_and_nothing_more() -> None:
+    text = Page(report.class_page(gradebooks.gradebook(4))).text
+    assert "Similar means: look at it." in text
+    assert "Ada Lovelace · 王小明 94 % of the shorter one" in text
+    assert "3 class Net(nn.Module): 4 def forward(self, x): ⋮ 8 return self.head" in text
+    assert "plagiari" not in text.lower()
 
 
 def test_explanations_stand_beside_the_rubric() -> None:

@@ -4,7 +4,7 @@ import pytest
 from scipy import stats
 
 from grader import summary
-from grader.model import QuestionResult, Verdict
+from grader.model import CheckResult, Difference, QuestionResult, Scorecard, Verdict
 from tests import gradebooks
 
 
@@ -87,3 +87,28 @@ def test_only_baselines_that_everybody_shares_are_drawn_for_the_class() -> None:
 def test_an_empty_class_has_no_totals() -> None:
     assert summary.totals([]) is None
     assert summary.questions([]) == []
+
+
+def test_wrong_answers_of_one_shape_are_one_and_the_usual_ones_come_first() -> None:
+    shapes = [Difference(found_shape=(2, n), wanted_shape=(2, 4)) for n in (3, 5, 5)]
+    wrong = [gradebooks.check(Verdict.FAILED, message=f"shape {d.found_shape}", difference=d) for d in shapes]
+    cards = [one(c) for c in (*wrong, gradebooks.check(Verdict.FAILED, message="no shape"))]
+    assert summary.checks(cards)[0].answers == (("shape (2, 5)", 2), ("shape (2, 3)", 1), ("no shape", 1))
+
+
+def one(check: CheckResult) -> Scorecard:
+    question = QuestionResult(id="q1", title="Q1", checks=(check,))
+    return gradebooks.scorecard(models=False).model_copy(update={"questions": (question,)})
+
+
+def test_one_network_is_one_dot_however_many_handed_it_in() -> None:
+    nets = [
+        gradebooks.model("q6", "LeNet", [0.5] * 10, fingerprint=f, flops=n) for f, n in (("a", 7), ("a", 7), ("b", 0))
+    ]
+    cards = [
+        gradebooks.scorecard(s, models=False).model_copy(update={"models": (n,)})
+        for s, n in zip("xyz", nets, strict=True)
+    ]
+    (found,) = summary.networks(cards)
+    assert [d.title for d in found.students] == ["x, y", "z"]
+    assert [(d.title, d.size) for d in found.students_flops] == [("x, y", 7)]

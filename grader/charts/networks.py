@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -45,10 +46,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Dot:
-    """One network among others: `parameters` (at least 1), `accuracy` (0 to 1), and who handed it in."""
+    """One network among others: `size` (parameters or FLOPs, at least 1), `accuracy` (0 to 1), and whose it is."""
 
     title: str
-    parameters: int
+    size: int
     accuracy: float
 
 
@@ -111,10 +112,12 @@ def confusion(names: Sequence[str], matrix: Sequence[Sequence[int]], t: Text) ->
     return svg(top + cell * len(names) + 2, t("chart.confusion"), _confusions(names, matrix, t), parts)
 
 
-def networks(students: Sequence[Dot], baselines: Sequence[Dot], t: Text) -> Markup:
-    """Accuracy against the number of parameters (logarithmic), one dot a student, baselines in their marks."""
+def networks(
+    students: Sequence[Dot], baselines: Sequence[Dot], t: Text, measure: Literal["parameters", "flops"] = "parameters"
+) -> Markup:
+    """Accuracy against a size (logarithmic): one dot for each distinct network, baselines in their marks."""
     left, right, top, bottom = 44.0, WIDTH - 12, 10.0, 200.0
-    sizes = [max(d.parameters, 1) for d in (*students, *baselines)]
+    sizes = [max(d.size, 1) for d in (*students, *baselines)]
     low, high = math.floor(math.log10(min(sizes))), math.ceil(math.log10(max(sizes)))
     x, y = Scale(low, max(high, low + 1), left, right), Scale(0, 1, bottom, top)
     parts: list[Markup] = []
@@ -124,15 +127,30 @@ def networks(students: Sequence[Dot], baselines: Sequence[Dot], t: Text) -> Mark
         anchor = "end" if power == x.high else "middle"
         parts.append(tag("line", cls="grid", x1=x(power), x2=x(power), y1=top, y2=bottom))
         parts.append(tag("text", short_count(10**power), cls="tick", x=x(power), y=bottom + 16, text_anchor=anchor))
-    parts.append(tag("text", t("chart.parameters"), cls="tick", x=right, y=bottom + 32, text_anchor="end"))
+    parts.append(
+        tag(
+            "text",
+            t("chart.parameters" if measure == "parameters" else "chart.flops"),
+            cls="tick",
+            x=right,
+            y=bottom + 32,
+            text_anchor="end",
+        )
+    )
     for index, dots in [(0, students), *((i, [b]) for i, b in enumerate(baselines, 1))]:
         for dot in dots:
-            tip = tag("title", f"{brief(dot.title, TITLE_LIMIT)}: {percent(dot.accuracy)}, {dot.parameters:,}")
-            parts.append(tag("g", tip + mark(index, x(math.log10(max(dot.parameters, 1))), y(dot.accuracy))))
+            tip = tag("title", f"{brief(dot.title, TITLE_LIMIT)}: {percent(dot.accuracy)}, {dot.size:,}")
+            parts.append(tag("g", tip + mark(index, x(math.log10(max(dot.size, 1))), y(dot.accuracy))))
     desc = t(
         "chart.networks_desc", count=len(students), baselines=", ".join(brief(b.title, TITLE_LIMIT) for b in baselines)
     )
-    return svg(bottom + 38, t("chart.networks"), desc, parts, cls="scatter")
+    return svg(
+        bottom + 38,
+        t("chart.networks" if measure == "parameters" else "chart.networks_flops"),
+        desc,
+        parts,
+        cls="scatter",
+    )
 
 
 def _interval(series: Series, row: int, index: int, x: Scale, y: float) -> list[Markup]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from markupsafe import Markup
 
@@ -22,8 +23,10 @@ def points_bar(points: float, pending: float, maximum: float, t: Text) -> Markup
     return svg(12, t("chart.points"), desc, parts)
 
 
-def distribution(counts: Sequence[int], maximum: float, t: Text) -> Markup:
-    """How many students have how many points: one bar for each equal part of the maximum."""
+def distribution(
+    counts: Sequence[int], maximum: float, t: Text, of: Literal["points", "likeness"] = "points"
+) -> Markup:
+    """How many students have how many points (or how much likeness): one bar for each equal part of the maximum."""
     left, right, top, bottom = 4.0, WIDTH - 4, 20.0, 120.0
     width = (right - left) / len(counts)
     height = Scale(0, max(*counts, 1), 0, bottom - top)
@@ -46,7 +49,8 @@ def distribution(counts: Sequence[int], maximum: float, t: Text) -> Markup:
                 text_anchor=anchor,
             )
         )
-    return svg(bottom + 22, t("chart.distribution"), _bins(counts, maximum, t), parts)
+    title = t("chart.distribution" if of == "points" else "chart.likeness")
+    return svg(bottom + 22, title, _bins(counts, maximum, t, of), parts)
 
 
 def sparkline(counts: Sequence[int], maximum: float, t: Text) -> Markup:
@@ -72,10 +76,10 @@ def share_bar(count: int, total: int, tone: str, t: Text) -> Markup:
     return svg(10, title, title, parts, width=width, cls="spark")
 
 
-def _bins(counts: Sequence[int], maximum: float, t: Text) -> str:
+def _bins(counts: Sequence[int], maximum: float, t: Text, of: Literal["points", "likeness"] = "points") -> str:
     """A histogram in words."""
-    step = maximum / len(counts)
+    step, key = maximum / len(counts), "chart.bin" if of == "points" else "chart.bin_likeness"
     filled = ((i, n) for i, n in enumerate(counts) if n)
-    return "; ".join(
-        t("chart.bin", low=f"{step * i:.3g}", high=f"{step * (i + 1):.3g}", count=n) for i, n in filled
-    ) or t("chart.nobody")
+    return "; ".join(t(key, low=f"{step * i:.3g}", high=f"{step * (i + 1):.3g}", count=n) for i, n in filled) or t(
+        "chart.nobody"
+    )

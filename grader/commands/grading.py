@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from grader import assignment, console, content, intake, report, rubric
+from grader import assignment, console, content, intake, report, rubric, similarity
 from grader.assignment import Assignment
 from grader.commands.shared import (
     OK,
@@ -136,7 +136,10 @@ def _grade_class(
     make_folder(output)
     rubrics = {question: r.text for question, r in rubric.load(solutions).items()}
     cards = run(plan, spec, handed_in, output, lang)
-    gradebook = Gradebook(assignment=spec.id, title=spec.title, scorecards=tuple(cards), rubrics=rubrics)
+    alike = similarity.keep(output, handed_in, spec.folder / "handout")
+    gradebook = Gradebook(
+        assignment=spec.id, title=spec.title, scorecards=tuple(cards), rubrics=rubrics, similarity=alike
+    )
     page = report.write(gradebook, output, lang, phrase_folders(plan))
     out.print(console.class_summary(cards))
     out.print(f"Class page: {page}", soft_wrap=True)
