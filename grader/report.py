@@ -171,7 +171,7 @@ def _environment() -> jinja2.Environment:
         "seeds_of": _seeds,
         "accuracies": lambda card: {m.question: m.mean_accuracy for m in card.models},
     }
-    environment.tests["place_of_answer"] = re.compile(r"\w+: ").match
+    environment.tests["place_of_answer"] = summary.PLACE.match
     environment.filters |= {
         "percent": charts.percent,
         "median": median,

@@ -39,6 +39,7 @@ URGENCY = (
     Verdict.PASSED,
 )
 STOPPED = (Verdict.CRASHED, Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.FORBIDDEN)
+PLACE = re.compile(r"\w+: ")  # how a line begins that says where an answer was found
 NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 DISCRIMINATION_MINIMUM = 10  # students below which a correlation says nothing
 
