@@ -18,11 +18,10 @@ from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 from typing import Any, Literal, TypeVar
 
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grader import honesty, mistakes, statistics
+from grader import honesty, mistakes, statistics, testimony
 from grader.assignment import Assignment, BaselineSpec, Network, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
@@ -32,6 +31,7 @@ from grader.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
 from grader.student import Student, Uncapturable
+from grader.testimony import Testimony
 from grader.trainer import CapturedNetwork, Job, Outcome, Trainer, captured
 from grader.training import Training
 
@@ -39,7 +39,6 @@ WAITING_THREADS = 16  # they only wait: one for each submission in flight
 FROM_GRAPH = "trained from its graph"
 IN_WORKER = "trained in its own process"
 MORE_SEEDS = (1, 2)  # added to the seeds near a boundary
-MOST = 1e9  # a number that a worker claims and that is larger is no loss and no time
 AGAIN = (
     "Because the first training came close to where the points change, both were trained {count} times from different "
     "seeds, and these are the means."
@@ -90,6 +89,13 @@ def _or_raise(value: T | Exception) -> T:
     if isinstance(value, Exception):
         raise value
     return value
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InWorker(Outcome):
+    """A training in the student's own process, and all that this process claims of it."""
+
+    told: Testimony
 
 
 @dataclass(frozen=True)
@@ -225,10 +231,10 @@ class Measurements:
         images = {"images": part.train_images, "labels": part.train_labels, "test_images": test_images}
         reply = student.train(name, recipe, images, more)
         shape, count = (len(test_images), len(part.classes)), len(part.test_labels)
-        logits, initial = (_scores(reply.tensors.get(key), shape, name) for key in ("logits", "initial_logits"))
-        curve, seconds = _curve(reply.body.get("curve"), name), _seconds(reply.body.get("seconds"))
-        training = Training(logits[:count], initial[:count], curve, seconds, 0.0)
-        return Outcome("", Verdict.PASSED, training=training, probe_logits=logits[count:])
+        told = testimony.read(reply, shape, name)
+        logits, initial = told.training.logits, told.training.initial_logits
+        training = replace(told.training, logits=logits[:count], initial_logits=initial[:count])
+        return InWorker("", Verdict.PASSED, training=training, probe_logits=logits[count:], told=told)
 
     def _rivals(self, student: Student, question: Question, recipe: Recipe, own: CapturedNetwork | None) -> list[Rival]:
         assert question.network is not None  # noqa: S101  # asked only of networks
@@ -283,10 +289,10 @@ class Measurements:
             AGAIN.format(count=len(seeds)) if len(seeds) > 1 else "",
         )
         result = self._result(student, started, _of(outcome), labels).model_copy(
-            update={"seeds": seeds, "noise": self._spread(started, reference, labels)}
+            update={"seeds": seeds, "noise": self._spread(started, reference, labels), **_told(outcome)}
         )
         flags = self._flags(student, started, outcome, own, labels)
-        return Measured(result, "", self._notes(student, started), flags, trained, losses)
+        return Measured(result, "", self._notes(student, started, outcome), flags, trained, losses)
 
     def _solved(self, started: Started, reference: Future[Outcome], labels: Tensor) -> Accuracy:
         """The reference's accuracy; that it has one is our business."""
@@ -398,9 +404,10 @@ class Measurements:
             printed=spec.printed,
         )
 
-    def _notes(self, student: Student, started: Started) -> tuple[str, ...]:
-        if started.method != FROM_GRAPH:
-            return (f"{started.name} was trained in its own process: {started.reason}",)
+    def _notes(self, student: Student, started: Started, outcome: Outcome) -> tuple[str, ...]:
+        if isinstance(outcome, InWorker):
+            said = (f"{started.name}: {outcome.told.note}",) if outcome.told.note else ()
+            return (f"{started.name} was trained in its own process: {started.reason}", *said)
         note = student.captured(started.name).note
         return (f"{started.name}: {note}",) if note else ()
 
@@ -415,6 +422,13 @@ def _reason(started: Started) -> str:
     """Why it was measured so, and which baselines it cannot differ from."""
     same = [f"it is the same network as {r.spec.title}, so the two are equal" for r in started.baselines if r.same]
     return "; ".join([started.reason, *same])
+
+
+def _told(outcome: Outcome) -> dict[str, Any]:
+    """What is shown of a network without a graph: its own process's word for it."""
+    if not isinstance(outcome, InWorker):
+        return {}
+    return {"parameters": outcome.told.parameters, "layers": outcome.told.layers}
 
 
 def _same(a: CapturedNetwork, b: CapturedNetwork | None) -> bool:
@@ -463,31 +477,3 @@ def _fault(outcome: Outcome, name: str) -> Exception:
 def _predictions(training: Training) -> NDArray[Any]:
     """The class of the highest score of each test image, (N,)."""
     return training.logits.argmax(1).numpy()
-
-
-def _scores(found: Tensor | None, shape: tuple[int, int], name: str) -> Tensor:
-    """Scores that a worker claims, of the right shape and finite."""
-    if found is None or tuple(found.shape) != shape or not found.is_floating_point():
-        raise Unanswered(Verdict.FAILED, f"{name}'s training gave no scores of shape {shape}.")
-    if not torch.isfinite(found).all():
-        raise Unanswered(Verdict.FAILED, f"{name}'s scores are not finite numbers after training.")
-    return found.float()
-
-
-def _curve(claimed: object, name: str) -> tuple[tuple[float, float], ...]:
-    """The learning curve that a worker claims: only shown."""
-    points = claimed if isinstance(claimed, list) else [None]
-    return tuple(_pair(point, name) for point in points)
-
-
-def _pair(point: object, name: str) -> tuple[float, float]:
-    """One point of a learning curve that a worker claims."""
-    match point:
-        case [int() | float() as loss, int() | float() as accuracy] if abs(loss) < MOST and abs(accuracy) < MOST:
-            return float(loss), min(max(float(accuracy), 0.0), 1.0)
-    raise Unanswered(Verdict.FAILED, f"{name}'s training gave a learning curve that is none.")
-
-
-def _seconds(claimed: object) -> float:
-    """The time that a worker says its training took: only shown."""
-    return float(claimed) if isinstance(claimed, int | float) and 0 <= claimed < MOST else 0.0

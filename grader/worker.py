@@ -25,7 +25,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from grader import answers, notebook, shims, training, wire
+from grader import answers, notebook, outline, shims, training, wire
 from grader.graph import capture
 from grader.reading import Reading
 from grader.recipe import Recipe
@@ -131,7 +131,7 @@ class Desk:
         try:
             captured = capture.capture(model, tuple(network["input_shape"]), request.body["batch"])
         except capture.NotCapturable as e:
-            return wire.Message("uncapturable", {"reason": str(e), "note": note})
+            return wire.Message("uncapturable", {"reason": str(e)})
         note = "; ".join(part for part in (note, *shims.said()) if part)
         return wire.Message("captured", {"ir": captured.ir, "note": note}, captured.tensors)
 
@@ -139,6 +139,10 @@ class Desk:
         recipe = Recipe(**request.body["recipe"])
         seed = request.body["seed"]
         model = self._model(request)
+        network = request.body["network"]
+        shape = tuple(network["input_shape"])
+        note = answers.check_output(request.body["name"], model, shape, network["classes"])
+        layers = outline.outline(model, shape)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         images = (request.tensors["images"], request.tensors["labels"], request.tensors["test_images"])
         before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -146,7 +150,8 @@ class Desk:
         with torch.no_grad():  # a name may be bound to the network itself, which is then trained from another seed
             for key, value in model.state_dict().items():
                 value.copy_(before.get(key, value))
-        body = {"curve": done.curve, "seconds": done.seconds, "parameters": parameters, "seed": seed}
+        told = {"parameters": parameters, "layers": layers, "note": "; ".join(filter(None, (note, *shims.said())))}
+        body = {"curve": done.curve, "seconds": done.seconds, "seed": seed, **told}
         return wire.Message("trained", body, {"logits": done.logits, "initial_logits": done.initial_logits})
 
     def _model(self, request: wire.Message) -> nn.Module:
