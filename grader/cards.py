@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from grader import summary, unjudged
+from grader import printed, summary, unjudged
 from grader.assignment import Assignment, Question
 from grader.model import (
     EXPLANATION,
@@ -118,6 +118,7 @@ def scorecard(setting: Setting, case: Case) -> Scorecard:
         models=tuple(p.model for p in parts if p.model),
         isolation=setting.isolation,
         environment=setting.environment,
+        claims=printed.claims(case.submission.files, setting.assignment),
         notes=tuple(_notes(setting, case, parts)),
         flags=tuple(flag for p in parts for flag in p.flags),
         output="".join(p.output for p in parts),

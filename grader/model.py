@@ -353,6 +353,19 @@ class ModelResult(Value):
         return mean_accuracy(self.classes)
 
 
+class Claim(Value):
+    """An accuracy (0 to 1) that a student's notebook printed, of one class or, without a `name`, of all.
+
+    `question` is that of the network it was most likely printed of, "" where that cannot be told.
+    """
+
+    question: str
+    file: str
+    cell: Annotated[int, Field(ge=1)]
+    name: str
+    fraction: Annotated[float, Field(ge=0, le=1)]
+
+
 def mean_accuracy(classes: tuple[ClassAccuracy, ...]) -> float | None:
     """Mean over the classes that have images; None when none has."""
     known = [c.accuracy for c in classes if c.accuracy is not None]
@@ -427,6 +440,7 @@ class Scorecard(Value):
     platform_id: str = ""
     submitted_at: datetime | None = None
     late: bool | None = None
+    claims: tuple[Claim, ...] = ()
 
     def handed_in_as(self, submission: Submission) -> Scorecard:
         """The same with what the platform knows of the submission: whose, when, and what takes the points back."""

@@ -27,6 +27,8 @@ CURABLE = frozenset({"NameError", "UnboundLocalError", "AttributeError", "KeyErr
 STILL = "{name} is still {value} ({place}): put your own answer there"
 IS_STILL = re.compile(r"\w+ is still (?:None|Ellipsis) \((?P<place>.*)\): put your own answer there")
 
+IMAGE = re.compile(r"!\[[^\]]{0,300}\]\(|<img\b", re.IGNORECASE)
+
 MOST_LAYERS = 8  # named in one message
 
 Question = dict[str, Any]
@@ -102,13 +104,12 @@ class Reading:
         }
 
     def _of(self, question: Question) -> dict[str, Any]:
-        explanation = question["explanation"]
+        wanted = question["explanation"]
+        explanation = self._book.explanation(wanted["name"], wanted["headings"]) if wanted else None
         return {
             "names": _said_once(self._names[question["id"]]),
-            "dropped": self._dropped[question["id"]],
-            "explanation": self._book.explanation(explanation["name"], explanation["headings"])
-            if explanation
-            else None,
+            "dropped": [*_images(explanation or ""), *self._dropped[question["id"]]],
+            "explanation": explanation,
         }
 
     def _open(self) -> dict[str, Iterator[tuple[Question, dict[str, Any]]]]:
@@ -198,6 +199,13 @@ class Reading:
         same = [x for x in layers if x.kind == answer["role"]["op"]]
         told = f"layers of this kind that were seen: {_listed(same)}" if same else ""
         return {**state, "message": _with(state["message"], told)} if told else state
+
+
+def _images(explanation: str) -> Iterator[str]:
+    """A sentence on the images of an explanation, which no page shows."""
+    if count := len(IMAGE.findall(explanation)):
+        are = "1 image, which is" if count == 1 else f"{count} images, which are"
+        yield f"the explanation holds {are} to be seen in the notebook only"
 
 
 def _said_once(states: dict[str, State]) -> dict[str, State]:

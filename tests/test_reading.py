@@ -139,3 +139,9 @@ def test_names_that_are_still_open_are_said_together() -> None:
             "put your own answers there"
         )
     }
+
+
+def test_the_images_of_an_explanation_are_noted() -> None:
+    text = "#md ## Q1 explanation\nBecause.\n![a](attachment:image.png)\n<img src='b.png'>"
+    read_ = read(notebook_of(text, "x = 1"), "q1_conv2d").body()["questions"]["q1_conv2d"]
+    assert read_["dropped"][0] == "the explanation holds 2 images, which are to be seen in the notebook only"

@@ -4,6 +4,7 @@ A case is a folder of `submissions/` with what was handed in and an `expect.toml
 
     about = "One sentence."
     points = 38                              (optional, as `pending`)
+    claims = { q6_lenet = 11 }               (optional: how many printed accuracies are kept for a question)
     notes = ["a phrase"]                     (optional: found in the scorecard's notes or in a question's `source`)
     [verdicts]                               a question ("q2_relu"), or one check; see `chosen`
     "q2_relu.test_relu_values" = "FAILED"
@@ -26,7 +27,7 @@ from grader.model import CheckResult, Scorecard
 from tests.hurried import ROOT, grade
 
 CASES = sorted(p.parent for p in (ROOT / "tests" / "submissions").glob("*/expect.toml"))
-KEYS = {"about", "points", "pending", "notes", "verdicts", "messages"}
+KEYS = {"about", "claims", "points", "pending", "notes", "verdicts", "messages"}
 
 pytestmark = pytest.mark.slow
 
@@ -59,6 +60,9 @@ def differences(card: Scorecard, expected: dict[str, Any]) -> list[str]:
     for name in ("points", "pending"):
         value = getattr(card, "pending_points" if name == "pending" else name)
         found += [f"{name}: {value}, wanted {expected[name]}"] if value != expected.get(name, value) else []
+    for key, count in expected.get("claims", {}).items():
+        kept = sum(c.question == key for c in card.claims)
+        found += [f"{key}: {kept} claims, wanted {count}"] if kept != count else []
     return found + [f"nowhere is said {phrase!r}: {said}" for phrase in expected.get("notes", []) if phrase not in said]
 
 
