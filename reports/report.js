@@ -67,6 +67,8 @@ if (search) {
   };
   search.addEventListener("input", filter);
   show.addEventListener("change", filter);
-  document.getElementById("save").addEventListener("click", () => save(rows.filter((row) => !row.hidden)));
+  document.getElementById("save").addEventListener("click", () => {
+    save([...document.querySelectorAll("#everyone tbody tr:not([hidden])")]);
+  });
   filter(); // a browser may have kept what was typed before a reload
 }

@@ -75,7 +75,7 @@ def student(card: Scorecard, lang: str = "en") -> Page:
 def replaced(value: Any, text: str) -> Any:
     """The same JSON with every free text replaced."""
     if isinstance(value, dict):
-        fixed = {"verdict", "visibility", "conclusion", "tenths"}
+        fixed = {"verdict", "visibility", "conclusion", "tenths", "image"}  # these are never anybody's words
         return {k: v if k in fixed else replaced(v, text) for k, v in value.items()}
     if isinstance(value, list):
         return [replaced(v, text) for v in value]

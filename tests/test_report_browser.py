@@ -1,7 +1,10 @@
+# ruff: noqa: RUF001  # full-width signs are what is tested
 """The pages in a real Chromium: accessible, legible, still, silent, and harmless whatever students wrote."""
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,6 +101,16 @@ def unmeasured() -> Gradebook:
     return gradebooks.book([*measured, cards[3]])
 
 
+def everybody(*verdicts: Verdict) -> Gradebook:
+    """Twelve students with the same verdicts."""
+    return gradebooks.book([gradebooks.failing(f"s{i}", *verdicts) for i in range(12)])
+
+
+def formulas() -> Gradebook:
+    """Students whose names a spreadsheet would run."""
+    return gradebooks.book([gradebooks.failing(n, Verdict.PASSED) for n in ("=1+1", '-2+3" x', "＠cmd", "plain")])
+
+
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Reports by name: languages, sizes, and one in which every text is hostile."""
@@ -112,6 +125,10 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             [gradebooks.failing("ada", Verdict.CRASHED), gradebooks.failing("bob", Verdict.PASSED)]
         ),
         "unmeasured": unmeasured(),
+        "nobody": gradebooks.gradebook(0),
+        "perfect": everybody(Verdict.PASSED, Verdict.PASSED),
+        "one-check": everybody(Verdict.PASSED, Verdict.FAILED),
+        "formulas": formulas(),
         "hostile": book,
     }
     folder = tmp_path_factory.mktemp("reports")
@@ -119,6 +136,7 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         lang = name if name in LANGUAGES else "en"
         for card in one.scorecards[:2]:  # the pages that are looked at
             report.write_scorecard(card, folder / name, one.title, lang)
+        (folder / name).mkdir(exist_ok=True)
         (folder / name / "index.html").write_text(report.class_page(one, lang), encoding="utf-8")
     return {name: folder / name for name in classes}
 
@@ -167,7 +185,9 @@ def unfold(page: Page) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("name", "scheme"), [("en", "light"), ("en", "dark"), ("zh-TW", "light"), ("hostile", "dark")])
+@pytest.mark.parametrize(
+    ("name", "scheme"), [("en", "light"), ("en", "dark"), ("zh-TW", "light"), ("zh-TW", "dark"), ("hostile", "dark")]
+)
 def test_axe_finds_nothing(visit: Visitor, kind: str, name: str, scheme: str) -> None:
     page = visit(kind, name, scheme).page
     unfold(page)
@@ -191,7 +211,7 @@ def test_every_text_in_a_chart_can_be_read(visit: Visitor, kind: str, name: str)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ["en", "zh-TW", "one", "crashed", "hostile"])
+@pytest.mark.parametrize("name", ["en", "zh-TW", "one", "crashed", "perfect", "one-check", "hostile"])
 def test_nothing_scrolls_sideways_on_a_phone(visit: Visitor, kind: str, name: str) -> None:
     page = visit(kind, name, width=375).page
     unfold(page)
@@ -211,7 +231,7 @@ def test_a_page_says_nothing_to_the_console_and_asks_nothing(visit: Visitor, kin
 def test_hostile_text_is_shown_and_does_nothing(visit: Visitor, kind: str) -> None:
     page = visit(kind, "hostile").page
     assert page.url.startswith("file:")
-    assert page.locator("script, svg[onload], img, meta[http-equiv=refresh]").count() == 1
+    assert page.locator("script, svg[onload], img:not([src^='data:image/png']), meta[http-equiv=refresh]").count() == 1
     assert "<script>alert(1)</script>" in page.locator("main").inner_text()
     assert "{{ 7 * 7 }}" in page.locator("main").inner_text()
 
@@ -245,7 +265,7 @@ def test_the_table_sorts_by_keyboard_numbers_as_numbers(visit: Visitor) -> None:
 def test_missing_and_decimal_numbers_sort_by_their_value(visit: Visitor) -> None:
     page = visit("class", "unmeasured").page
     page.get_by_role("button", name="accuracy, LeNet").press("Enter")
-    assert column(page, -1) == ["–", "9.0\xa0%", "52.5\xa0%", "60.0\xa0%"]  # noqa: RUF001  # the dash that is shown
+    assert column(page, -1) == ["–", "9.0\xa0%", "52.5\xa0%", "60.0\xa0%"]  # the dash that is shown
 
 
 def test_names_sort_as_people_sort_them(visit: Visitor) -> None:
@@ -274,6 +294,39 @@ def test_the_table_filters_by_name_and_verdict_with_the_keyboard(visit: Visitor)
     page.get_by_label("Show").select_option("CRASHED")
     assert 0 < rows.count() < 30
     assert rows.count() == page.locator('#everyone tr[data-has~="CRASHED"]').count()
+
+
+def saved(page: Page, folder: Path) -> list[list[str]]:
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save what is shown").press("Enter")
+    path = folder / "shown.csv"
+    download.value.save_as(path)
+    data = path.read_bytes()
+    assert data.startswith(b"\xef\xbb\xbf")
+    return list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
+
+
+def test_what_is_shown_can_be_saved_in_the_order_in_which_it_is_shown(visit: Visitor, tmp_path: Path) -> None:
+    seen = visit("class")
+    seen.page.get_by_label("Find").fill("b1090200")
+    seen.page.get_by_role("button", name="points", exact=True).press("Enter")
+    rows = saved(seen.page, tmp_path)
+    shown = seen.page.locator("#everyone tbody tr:visible")
+    assert len(rows) == 1 + shown.count() > 2
+    assert rows[0][:2] == ["student", "points"]
+    assert [row[:2] for row in rows[1:]] == [row.locator("th, td").all_inner_texts()[:2] for row in shown.all()]
+    assert seen.console == []
+
+
+def test_no_saved_cell_is_a_formula(visit: Visitor, tmp_path: Path) -> None:
+    rows = saved(visit("class", "formulas").page, tmp_path)
+    assert [row[0] for row in rows[1:]] == ["'=1+1", "'-2+3\" x", "'＠cmd", "plain"]
+
+
+def test_a_class_that_nobody_joined_says_so_and_nothing_else(visit: Visitor) -> None:
+    seen = visit("class", "nobody")
+    assert seen.page.locator("main").inner_text() == "Nobody has handed in anything yet."
+    assert seen.console == []
 
 
 def test_a_students_page_opens_from_the_table(visit: Visitor) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from grader import window as windows
-from grader.charts.svg import WIDTH, Text, svg, tag
+from grader.charts.svg import WIDTH, Text, length, svg, tag
 from grader.model import Difference, Sizes, Window
 
 LEVELS = (0.0, 0.2, 0.5, 0.8, 1.0)  # up to which share of the largest difference a cell is drawn at each level
@@ -61,7 +61,7 @@ def window(sliding: Window, t: Text) -> Markup:
     moved = made[1] > 1 and sliding.stride[1] + windows.extent(sliding, 1) <= board.columns
     if moved:
         parts.append(board.frame(sliding, sliding.stride[1], "position next"))
-    left = board.right + 30
+    left = max(board.right + 30, board.left + length(t("chart.input")) + 12)
     out = _Board(
         left, 34.0, *(min(size, limit) for size, limit in zip(made, (12, int((WIDTH - left - 14) / CELL)), strict=True))
     )
