@@ -122,6 +122,8 @@ ENDLESS = "Look for an endless loop, or for training that starts when the file i
 DIED = "Python itself was ended: look for code that goes around Python, such as ctypes or os.kill."
 PLAIN = "Return an ordinary tensor of numbers, and leave files alone that you did not open."
 LARGE = "Look for a tensor with one size far too large, or for results that are kept in a list."
+DIVERGED = "Look for a division, a logarithm or an exponential without bounds, or for weights that start too large."
+SMALLER = "Make the network smaller: fewer channels or layers, or a stride in its first ones."
 OTHERWISE = "Run this line alone, on a small input."
 
 

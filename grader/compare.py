@@ -204,12 +204,12 @@ def likely(
     dilation: Size = 1,
     pool: bool = False,
 ) -> str:
-    """A sentence on the setting that, changed alone, gives the size that was found; "" where none does.
+    """A sentence on the settings that, each changed alone, give the size that was found; "" where none does.
 
     `found_hw` are the last two sizes of the output. A `pool` may also have been told to round up.
     """
     asked: dict[str, Size] = {"window": kernel, "stride": stride, "padding": padding, "dilation": dilation}
-    causes: list[str] = []
+    causes: dict[str, str] = {}
     for name, value in _other_settings(asked):
         other = {**asked, name: value}
         try:
@@ -217,11 +217,11 @@ def likely(
         except ValueError:
             continue
         if size == tuple(found_hw):
-            causes.append(f"{name} {value}")
+            causes.setdefault(name, f"{name} {value}")
     numbers = zip(*map(_pair, (input_hw, kernel, stride, padding, dilation)), strict=True)
     rounded_up = [-(-(i + 2 * p - d * (k - 1) - 1) // s) + 1 for i, k, s, p, d in numbers]
-    causes = causes[:1] + ["rounding up (ceil_mode)"] * (pool and rounded_up == list(found_hw))
-    return f"This is the size that {' or '.join(causes)} would give." if causes else ""
+    said = [*causes.values(), *(["rounding up (ceil_mode)"] if pool and rounded_up == list(found_hw) else [])]
+    return f"This size comes from {'one of these: ' * (len(said) > 1)}{'; '.join(said)}." if said else ""
 
 
 def _other_settings(asked: Mapping[str, Size]) -> list[tuple[str, Size]]:

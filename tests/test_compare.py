@@ -124,7 +124,7 @@ def test_a_size_is_traced_to_the_setting_that_gives_it(found, why):
 
 def test_rounding_up_is_recognised():
     sentence = likely((2, 3), 4, kernel=(3, 2), stride=(2, 1), pool=True)
-    assert sentence == "This is the size that stride 1 or rounding up (ceil_mode) would give."
+    assert sentence == "This size comes from one of these: stride 1; window 2; rounding up (ceil_mode)."
 
 
 def test_the_settings_of_a_window_are_spelt_out():

@@ -21,14 +21,15 @@ ENGINE = ROOT / "reports" / "phrases.zh-TW.toml"
 ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
-    "advice answers compare flow intake judge measurement naming notebook pieces plugin practice process reading "
-    "recorder roles running scope shelf shims siblings source station student training graph/capture graph/measure"
+    "advice answers cards compare diagnosis expectations flow intake judge measurement naming notebook pieces plugin "
+    "practice process reading recorder roles running scope shelf shims siblings source station student training "
+    "graph/capture graph/measure"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")
 )
 CHINESE = re.compile("[\u4e00-\u9fff]")
-ENGLISH = re.compile(r"[A-Za-z']{2,}(?:,? [a-z']{2,}){2,}")
+ENGLISH = re.compile(r"[A-Za-z']{2,}(?: [a-z']{2,}){2,}")
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +118,11 @@ PARTS = {
     ),
     " without a positive number",
     " of equal numbers",
+    "7 takes 7 and gets 7: make its first number 7.",
+    ": make it nn.Linear(7, 7)",
+    "1 image, which is",
+    "7 images, which are",
+    "the explanation holds 7 to be seen in the notebook only",
 }
 EXAMPLES = tomllib.loads((ROOT / "tests" / "messages.zh-TW.toml").read_text(encoding="utf-8"))
 
