@@ -21,7 +21,7 @@ from typing import Any, Literal, TypeVar
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grader import honesty, mistakes, statistics, testimony
+from grader import advice, honesty, mistakes, statistics, testimony
 from grader.assignment import Assignment, BaselineSpec, Network, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
@@ -471,7 +471,8 @@ def _losses(source: Future[Outcome] | Exception, name: str) -> tuple[float, ...]
 def _fault(outcome: Outcome, name: str) -> Exception:
     if outcome.verdict is Verdict.INTERNAL:
         return WorkerLost(outcome.reason)
-    return Unanswered(outcome.verdict, f"{name} could not be trained: {outcome.reason}")
+    do = {Verdict.FAILED: advice.DIVERGED, Verdict.RAISED: advice.OTHERWISE}.get(outcome.verdict, advice.SMALLER)
+    return Unanswered(outcome.verdict, f"{name} could not be trained: {outcome.reason.rstrip('.')}. {do}")
 
 
 def _predictions(training: Training) -> NDArray[Any]:
