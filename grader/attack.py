@@ -25,7 +25,6 @@ import os
 import platform
 import runpy
 import sys
-import tempfile
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -38,6 +37,7 @@ from grader import assignment, content, intake, report, sandbox
 from grader.errors import AssignmentError, UsageError
 from grader.model import File, Isolation, Scorecard, Submission, Value, Verdict
 from grader.plan import Plan
+from grader.scratch import Scratch
 from grader.stage import CLEAN, Stage, stage
 
 REJECTED = "REJECTED"
@@ -190,10 +190,10 @@ def run(cases: Sequence[Case], stage: Stage) -> list[Result]:
 
     found = Findings(stage, sandbox.choose(folders=[stage.folder]).isolation)
     submissions = [one_file("clean", CLEAN)]
-    with tempfile.TemporaryDirectory(prefix="attack-", ignore_cleanup_errors=True) as scratch:
+    with Scratch("attack") as scratch:
         for case in cases:
             try:
-                submissions.append(handed_in(case, stage, Path(scratch) / case.name))
+                submissions.append(handed_in(case, stage, scratch / case.name))
             except UsageError as e:
                 found.rejected(case, str(e))
                 continue
@@ -201,9 +201,9 @@ def run(cases: Sequence[Case], stage: Stage) -> list[Result]:
                 submissions.insert(-1, first)
             found.expect(case)
             submissions.append(one_file(f"clean after {case.name}", CLEAN))
-        with tempfile.TemporaryDirectory(prefix="run-") as run_folder, contextlib.redirect_stdout(io.StringIO()):
-            found.scratch = Path(run_folder)
-            judge.judge(_plan(stage, run_folder), submissions, found.say)
+        with Scratch("run") as run_folder, contextlib.redirect_stdout(io.StringIO()):
+            found.scratch = run_folder
+            judge.judge(_plan(stage, str(run_folder)), submissions, found.say)
     return found.results
 
 

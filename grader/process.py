@@ -80,7 +80,7 @@ class Worker:
         except (wire.Closed, OSError):
             died = self._life.dies(DYING_SECONDS)  # before we kill it ourselves, or every death would be by SIGKILL
             death = self.end()
-            raise (self._death(death) if died else Unanswered(Verdict.FAILED, CUT)) from None
+            raise (end_of(death, self._allowance) if died else Unanswered(Verdict.FAILED, CUT)) from None
         except wire.Bad as e:
             self.end()
             raise Unanswered(Verdict.FAILED, f"The answer could not be read: {e}. {advice.PLAIN}") from None
@@ -90,24 +90,6 @@ class Worker:
         if reply.number != number:
             raise wire.Bad("it is not the reply to what was asked")
         return reply
-
-    def _death(self, death: Death) -> Unanswered:
-        """A sentence on how the process ended: which limit it passed, and by how much where that is known."""
-        limit = self._allowance
-        # Process 1 of a namespace gets SIGKILL for SIGXCPU; and the kernel counts ticks, the account has fractions.
-        if death.signal in STOPS and death.cpu_seconds > limit.cpu_seconds / 2:
-            used = f"It used more than {limit.cpu_seconds} CPU seconds: it was stopped at {death.cpu_seconds:.1f}."
-            return Unanswered(Verdict.TIMED_OUT, f"{used} {advice.ENDLESS}")
-        if death.memory_bytes > limit.memory_bytes * 0.9 or death.signal == KILL:
-            held = f"it held {death.memory_bytes >> 20} MiB when it ended, and the limit is {limit.memory_bytes >> 20}"
-            more = f"It needed more memory than there is for it: {held} MiB. {advice.LARGE}"
-            return Unanswered(Verdict.OUT_OF_MEMORY, more)
-        if death.signal or death.code == ABORTED:
-            return Unanswered(Verdict.CRASHED, f"The process died on signal {_signal_name(death)}. {advice.DIED}")
-        return Unanswered(
-            Verdict.CRASHED,
-            f"The process ended with exit code {death.code} before it answered; do not call exit() or os._exit().",
-        )
 
     def end(self) -> Death:
         """Kill it, if it lives, and wait until it is dead. Raises `WorkerLost` when nobody can say how it ended."""
@@ -134,6 +116,24 @@ def started(channel: Channel, life: Life, allowance: Allowance) -> Worker:
         except WorkerLost as lost:
             end = str(lost)
         raise WorkerLost(f"a worker did not start: {e!r}; {end}; it said: {life.output()[-500:]!r}") from e
+
+
+def end_of(death: Death, limit: Allowance) -> Unanswered:
+    """A sentence on how the process ended: which limit it passed, and by how much where that is known."""
+    # Process 1 of a namespace gets SIGKILL for SIGXCPU; and the kernel counts ticks, the account has fractions.
+    if death.signal in STOPS and death.cpu_seconds > limit.cpu_seconds / 2:
+        used = f"It used more than {limit.cpu_seconds} CPU seconds: it was stopped at {death.cpu_seconds:.1f}."
+        return Unanswered(Verdict.TIMED_OUT, f"{used} {advice.ENDLESS}")
+    if death.memory_bytes > limit.memory_bytes * 0.9 or death.signal == KILL:
+        held = f"it held {death.memory_bytes >> 20} MiB when it ended, and the limit is {limit.memory_bytes >> 20}"
+        more = f"It needed more memory than there is for it: {held} MiB. {advice.LARGE}"
+        return Unanswered(Verdict.OUT_OF_MEMORY, more)
+    if death.signal or death.code == ABORTED:
+        return Unanswered(Verdict.CRASHED, f"The process died on signal {_signal_name(death)}. {advice.DIED}")
+    return Unanswered(
+        Verdict.CRASHED,
+        f"The process ended with exit code {death.code} before it answered; do not call exit() or os._exit().",
+    )
 
 
 def _signal_name(death: Death) -> str:

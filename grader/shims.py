@@ -20,6 +20,8 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
+from grader import saving
+
 ACCELERATORS = ("cuda", "mps", "xpu")
 FACTORIES = (
     "empty zeros ones full rand randn randint randperm arange linspace eye tensor as_tensor "
@@ -39,6 +41,7 @@ def install() -> None:
     """Change torch and the built-in functions of this process; it is a worker and lives for one submission."""
     _keep_on_cpu()
     _answer_downloads()
+    saving.install()
     builtins.input = _no_input
 
 

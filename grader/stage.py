@@ -11,9 +11,10 @@ import os
 import secrets
 import socket
 import string
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from grader.scratch import Scratch
 
 SECRET_VARIABLE = "TORCHGRADER_ATTACK_SECRET"  # noqa: S105  # the name of a variable
 CLEAN = "import torch\n\n\ndef relu(x):\n    return torch.relu(x)\n"
@@ -84,8 +85,8 @@ def _digest(path: Path) -> str:
 @contextlib.contextmanager
 def stage(suite: Path) -> Iterator[Stage]:
     """A stage for as long as the block runs."""
-    with tempfile.TemporaryDirectory(prefix="stage-", ignore_cleanup_errors=True) as name:
-        made = Stage(Path(name), suite)
+    with Scratch("stage") as folder:
+        made = Stage(folder, suite)
         try:
             yield made
         finally:

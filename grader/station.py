@@ -21,6 +21,11 @@ from grader.model import Submission, Verdict
 from grader.process import Allowance, Unanswered, Worker
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
+REFUSED = re.compile(
+    r"[Pp]ermission denied|Operation not permitted|Read-only file system"
+    r"|name resolution|Network is unreachable|no network here"
+)
+"""What torch and Python say of what the sandbox refuses, under other types than PermissionError."""
 MOST_REMARKS = 50
 DEATHS = frozenset({Verdict.TIMED_OUT, Verdict.CRASHED, Verdict.OUT_OF_MEMORY})
 
@@ -169,10 +174,11 @@ class Station:
         if kind == "MemoryError" or any(words in text for words in OUT_OF_MEMORY_WORDS):
             more = f"{name} needed more memory than the {self.limits.memory_mib} MiB allowed{_by_how_much(text)}."
             return Unanswered(Verdict.OUT_OF_MEMORY, f"{more} {advice.LARGE}", detail)
+        verdict = Verdict.FORBIDDEN if kind == "PermissionError" or REFUSED.search(text) else Verdict.RAISED
         parts = [f"{name} raised {kind}", when, f"at {where}" if where else ""]
         what = f"{' '.join(p for p in parts if p)}: {text or 'no message'}"
         do = advice.on_missing(package, self._assignment.allowed_packages) if package else advice.on(kind, text)
-        return Unanswered(Verdict.RAISED, f"{what.rstrip('.')}. {do}" if do else what, detail)
+        return Unanswered(verdict, f"{what.rstrip('.')}. {do}" if do else what, detail)
 
     def close(self) -> str:
         """End the worker; what the code printed."""

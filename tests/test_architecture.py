@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "grader"
+ATTACKS = ROOT / "tests" / "attacks"
 WITHOUT_TORCH = ["assignment", "batch", "charts", "cli", "console", "content", "errors", "intake", "model", "recipe"]
 WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "summary", "text", "unjudged"]
 BESIDE_STUDENT_CODE = ["zygote", "sandbox.linux", "sandbox.plain", "sandbox.probe", "sandbox.trial"]
@@ -159,6 +160,22 @@ def test_the_content_that_students_may_see_ships(built: Path):
         assert {f"grader/{p.relative_to(ROOT).as_posix()}" for p in files} <= names
 
 
+@pytest.mark.slow
+def test_the_attacks_ship_whole(built: Path):
+    files = {p for p in ATTACKS.rglob("*") if p.is_file() and "__pycache__" not in p.parts}
+    assert len(files) > 400
+    assert {f"grader/attacks/{p.relative_to(ATTACKS).as_posix()}" for p in files} <= set(wheel_names(built))
+
+
+def test_no_line_of_the_reference_is_in_an_attack():
+    """But for what anybody would write: lines of forty letters are not written twice by chance."""
+    attacks = {line.strip() for p in ATTACKS.rglob("*.*") if p.is_file() for line in p.read_bytes().splitlines()}
+    public = {line.strip() for p in (ROOT / "assignments").rglob("*.*") for line in p.read_bytes().splitlines()}
+    told = {line.strip() for data in secrets().values() for line in data.splitlines()} - public
+    assert len(told) > 100
+    assert [line for line in told & attacks if len(line) >= 40] == []
+
+
 def secrets() -> dict[str, bytes]:
     """Files of the reference, by name, long enough that none is elsewhere by chance."""
     files = [p for p in (ROOT / "reference").rglob("*") if p.is_file() and "__pycache__" not in p.parts]
@@ -213,3 +230,12 @@ def test_the_installed_command_checks_the_starter(installed: Path):
     assert result.returncode == 2, result.stderr
     assert "MISSING" in result.stdout
     assert "INTERNAL" not in result.stdout
+
+
+@pytest.mark.slow
+def test_the_installed_command_has_the_attacks(installed: Path):
+    code = "from grader import attack; print(attack.suite(), len(attack.cases(attack.suite())))"
+    found = run(sys.executable, "-P", "-c", code, cwd=installed, PYTHONPATH=str(installed))
+    folder, count = found.stdout.split()
+    assert (Path(folder), found.stderr) == (installed / "grader" / "attacks", "")
+    assert int(count) >= 90

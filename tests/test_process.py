@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import signal
+import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +16,10 @@ import pytest
 import torch
 
 from grader.errors import WorkerLost
+from grader.life import Death, FreshLife
 from grader.model import Verdict
 from grader.origin import Fresh, Zygote, clean_environment
-from grader.process import Allowance, Unanswered, Worker
+from grader.process import Allowance, Unanswered, Worker, end_of
 from tests.tiny import RIGHT, load_request, run_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
@@ -267,3 +271,33 @@ def test_a_fresh_interpreter_that_exits_is_a_crash_and_leaves_no_descriptor(tmp_
     assert "exit code 7" in str(death_of(worker, inside("import os", "os._exit(7)")))
     del worker
     assert descriptors("self") == before
+
+
+@pytest.mark.parametrize(
+    ("death", "verdict", "says"),
+    [
+        (
+            Death(0, signal.SIGKILL, 300 << 20, 60.2),
+            Verdict.TIMED_OUT,
+            "60 CPU seconds: it was stopped at 60.2",
+        ),
+        (Death(0, signal.SIGXCPU, 300 << 20, 60.0), Verdict.TIMED_OUT, "more than 60 CPU seconds"),
+        (Death(0, signal.SIGKILL, 2100 << 20, 1.0), Verdict.OUT_OF_MEMORY, "held 2100 MiB .* the limit is 2048 MiB"),
+        (Death(0, signal.SIGSEGV, 300 << 20, 1.0), Verdict.CRASHED, "on signal SIGSEGV"),
+        (Death(signal.SIGABRT, 0, 300 << 20, 1.0), Verdict.CRASHED, "on signal SIGABRT"),
+        (Death(0, 99, 300 << 20, 1.0), Verdict.CRASHED, "on signal 99"),
+        (Death(3, 0, 300 << 20, 1.0), Verdict.CRASHED, "exit code 3"),
+    ],
+)
+def test_an_end_names_the_limit_that_was_passed_and_by_how_much(death: Death, verdict: Verdict, says: str):
+    why = end_of(death, ALLOWANCE)
+    assert why.verdict is verdict
+    assert re.search(says, str(why))
+
+
+def test_a_fresh_interpreter_that_used_up_its_processor_time_is_not_out_of_memory():
+    code = "import resource\nresource.setrlimit(resource.RLIMIT_CPU, (1, 1))\nwhile True: pass"
+    with tempfile.TemporaryFile() as log:
+        death = FreshLife(subprocess.Popen([sys.executable, "-c", code], start_new_session=True), log, 100).wait()
+    assert death.signal in (signal.SIGKILL, signal.SIGXCPU)
+    assert end_of(death, Allowance(2 << 30, 100, cpu_seconds=1)).verdict is Verdict.TIMED_OUT

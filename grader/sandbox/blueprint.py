@@ -8,16 +8,16 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from grader.scratch import Scratch
 
 
 class Wall(StrEnum):
@@ -98,9 +98,9 @@ class Trap:
     """Lays bait and takes it away again: a readable file in an open folder, and a port that answers."""
 
     def __init__(self, folders: Iterable[Path] = ()) -> None:
-        self._folder = Path(tempfile.mkdtemp(prefix="bait-"))
-        self._folder.chmod(0o755)  # only the walls may keep a worker out, not the mode of a folder
-        file = self._folder / "canary"
+        self._folder = Scratch("bait")
+        self._folder.path.chmod(0o755)  # only the walls may keep a worker out, not the mode of a folder
+        file = self._folder.path / "canary"
         file.write_text(secrets.token_hex(16))
         file.chmod(0o644)
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -110,7 +110,7 @@ class Trap:
     def close(self) -> None:
         """Take the bait away."""
         self._listener.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.close()
 
 
 @dataclass(frozen=True)

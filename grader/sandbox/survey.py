@@ -11,7 +11,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,6 +29,7 @@ from grader.sandbox.blueprint import (
     from_report,
     level_of,
 )
+from grader.scratch import Scratch
 
 TRIAL_SECONDS = 60.0
 
@@ -100,7 +100,8 @@ def _build(blueprint: Blueprint, bait: Bait, missing: list[str]) -> Finding | No
 
 def _tried(blueprint: Blueprint, bait: Bait) -> dict[str, Any]:
     """What `trial` says in a process of its own; "failed" is empty when it did not get as far as a wall."""
-    with tempfile.TemporaryDirectory(prefix="trial-") as scratch:
+    with Scratch("trial") as folder:
+        scratch = str(folder)
         command = [*blueprint.prefix, sys.executable, "-P", "-s", "-B", "-m", "grader.sandbox.trial"]
         root = str(Path(__file__).resolve().parent.parent.parent)
         environment = {"PYTHONPATH": root, "LD_LIBRARY_PATH": os.environ.get("LD_LIBRARY_PATH", "")}
