@@ -417,3 +417,36 @@ def test_no_message_carries_a_terminals_commands(tmp_path: Path) -> None:
     path = make_zip(tmp_path / "x.zip", "\x1b]0;evil\x07.txt", "good/a.py", "bad/\x1b[2J.pdf")
     everything = repr([s.notes for s in collect(path)]) + problem(path, "bad") + "".join(take(path).skipped)
     assert "\x1b" not in everything
+
+
+# -------------------------------------------------------------------------------------- what students hand in too much
+
+
+def test_a_submission_of_a_hundred_megabytes_is_met_with_a_sentence(tmp_path: Path) -> None:
+    write(tmp_path, "ada/submission.ipynb")
+    with (tmp_path / "ada" / "submission.ipynb").open("wb") as file:
+        file.truncate(100 * intake.MB)  # sparse: takes no room on the disk
+    problem = intake.collect(tmp_path)[0].problem
+    assert problem == ("submission.ipynb is 100 MB; the limit is 80 MB: clear the outputs and hand it in again.")
+
+
+def test_code_beside_a_checkpoint_of_a_hundred_megabytes_is_taken_without_it(tmp_path: Path) -> None:
+    write(tmp_path, "ada/submission.py")
+    with (tmp_path / "ada" / "net.pth").open("wb") as file:
+        file.truncate(100 * intake.MB)
+    submission = intake.collect(tmp_path)[0]
+    assert (submission.problem, [f.name for f in submission.files]) == ("", ["submission.py"])
+    assert submission.notes == (
+        "net.pth: skipped: checkpoints and data are not loaded, a network is graded as it is built.",
+    )
+
+
+@pytest.mark.slow
+def test_ten_thousand_files_are_met_with_a_sentence(tmp_path: Path) -> None:
+    write(tmp_path, "ada/submission.py")
+    images = tmp_path / "ada" / "data"
+    images.mkdir()
+    for i in range(10_000):
+        (images / f"{i}.png").touch()
+    problem = intake.collect(tmp_path)[0].problem
+    assert problem == "more than 2,000 files were handed in: hand in only your .py and .ipynb files."
