@@ -46,6 +46,7 @@ class Reading:
         self._names: dict[str, dict[str, State]] = {}
         self._dropped: dict[str, list[str]] = {}
         self._taken: dict[str, set[str]] = {}
+        self._shelves: list[Shelf] = []
         for question in questions:
             self._by_name(question)
 
@@ -58,6 +59,7 @@ class Reading:
         }
         piece = self._book.slice([f.name for f in found.values() if f.name], question["id"])
         shelf = Shelf(self._book, piece)
+        self._shelves.append(shelf)
         self._found |= found
         self._dropped[question["id"]] = [*piece.problems, *piece.dropped]
         self._names[question["id"]] = {a["name"]: self._bind(a, found[a["name"]], shelf) for a in question["answers"]}
@@ -75,6 +77,11 @@ class Reading:
     def _take(self, name: str, value: object, rule: str) -> State:
         self.bound[name] = value
         return {"state": "found", "rule": rule}
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """What made `error`, where that is only a name that was not bound when the submission was read."""
+        causes = (shelf.cause_of(error) for shelf in self._shelves)
+        return next((cause for cause in causes if cause is not error), error)
 
     def _out_of_reach(self, answer: dict[str, Any]) -> str:
         """What to say of a name that is bound within a function only; "" where it is not."""

@@ -38,6 +38,14 @@ class Run:
         own = self.errors.get(name, NameError(f"{name} was not bound"))
         return next(iter(self.errors.values()), own) if isinstance(own, NameError) else own
 
+    def cause_of(self, error: BaseException) -> BaseException:
+        """What a name's own statement raised, where `error` only says that the name is not there."""
+        seen: set[str] = set()
+        while isinstance(error, NameError) and error.name in self.errors and error.name not in seen:
+            seen.add(error.name)
+            error = self.errors[error.name]
+        return error
+
     def raise_for(self, name: str) -> NoReturn:
         """What a module answers when it is asked for a name that it has not."""
         if name in self.errors:

@@ -30,6 +30,10 @@ class Shelf:
         """Why a name is not bound."""
         return self._run.error_of(name)
 
+    def cause_of(self, error: BaseException) -> BaseException:
+        """What made `error`, where that is only a name that was not bound."""
+        return self._run.cause_of(error)
+
     def has(self, name: str) -> bool:
         """Whether the name is bound."""
         return name in self._found and self._found[name] in self._spaces and hasattr(self._space(name), name)

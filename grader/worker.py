@@ -91,7 +91,7 @@ class Desk:
         except answers.NotAnAnswer as e:
             return wire.Message("refused", {"message": str(e)})
         except BaseException as e:  # noqa: BLE001  # student code raises what it likes, SystemExit included
-            return wire.Message("raised", described(e))
+            return wire.Message("raised", described(self._reading.cause_of(e) if self._reading else e))
 
     def _load(self, request: wire.Message) -> wire.Message:
         torch.manual_seed(request.body["seed"])

@@ -301,3 +301,9 @@ def test_a_fresh_interpreter_that_used_up_its_processor_time_is_not_out_of_memor
         death = FreshLife(subprocess.Popen([sys.executable, "-c", code], start_new_session=True), log, 100).wait()
     assert death.signal in (signal.SIGKILL, signal.SIGXCPU)
     assert end_of(death, Allowance(2 << 30, 100, cpu_seconds=1)).verdict is Verdict.TIMED_OUT
+
+
+def test_a_name_that_was_not_bound_is_told_by_what_its_own_statement_raised(worker: Worker):
+    worker.ask(load_request("N = int('x')\nM = N + 1\ndef double(x):\n    return x * M\n"), 20)
+    reply = worker.ask(run_request(torch.ones(1)), 20)
+    assert (reply.kind, reply.body["type"], reply.body["where"]) == ("raised", "ValueError", "submission.py, line 1")
