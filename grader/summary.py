@@ -131,6 +131,12 @@ class CheckSummary:
         """Students for whom it was judged and did not pass."""
         return self.judged - self.passed
 
+    @property
+    def suspect(self) -> bool:
+        """Whether the check itself should be looked at: nobody passes it, or those who pass know less."""
+        nobody = self.judged > 1 and not self.passed
+        return nobody or (self.discrimination is not None and self.discrimination[0] < 0)
+
 
 @dataclass(frozen=True)
 class Networks:
@@ -246,7 +252,7 @@ def waiting(gradebook: Gradebook) -> list[Waiting]:
     groups: dict[str, list[tuple[Scorecard, QuestionResult]]] = {}
     for scorecard in gradebook.scorecards:
         for question in scorecard.questions:
-            if any(c.verdict is Verdict.UNGRADED for c in question.checks):
+            if question.waits_for_mark:
                 groups.setdefault(question.id, []).append((scorecard, question))
     return [
         Waiting(
@@ -310,7 +316,10 @@ def _check(rows: Sequence[tuple[Scorecard, QuestionResult, CheckResult]]) -> Che
 
 
 def _answers(wrong: Sequence[CheckResult], most: int = 3) -> tuple[tuple[str, int], ...]:
-    """The usual wrong answers: those of one shape together, else those with one message, numbers aside."""
+    """The usual wrong answers: those of one shape together, else those with one message, numbers aside.
+
+    After the first only those that occur more than once.
+    """
     groups: dict[str, list[str]] = {}
     for check in wrong:
         difference = check.difference
@@ -318,7 +327,7 @@ def _answers(wrong: Sequence[CheckResult], most: int = 3) -> tuple[tuple[str, in
         key = f"{difference.found_shape} {difference.wanted_shape}" if difference and of_shape else ""
         groups.setdefault(key or NUMBER.sub("#", check.message), []).append(check.message)
     usual = sorted(groups.values(), key=lambda messages: -len(messages))
-    return tuple((messages[0], len(messages)) for messages in usual[:most])
+    return tuple((said[0], len(said)) for i, said in enumerate(usual[:most]) if i == 0 or len(said) > 1)
 
 
 def _distinct(rows: Sequence[tuple[str, ModelResult]]) -> list[tuple[str, ModelResult]]:

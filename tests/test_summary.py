@@ -1,5 +1,7 @@
 """What a gradebook says about a class."""
 
+from dataclasses import replace
+
 import pytest
 from scipy import stats
 
@@ -93,7 +95,7 @@ def test_wrong_answers_of_one_shape_are_one_and_the_usual_ones_come_first() -> N
     shapes = [Difference(found_shape=(2, n), wanted_shape=(2, 4)) for n in (3, 5, 5)]
     wrong = [gradebooks.check(Verdict.FAILED, message=f"shape {d.found_shape}", difference=d) for d in shapes]
     cards = [one(c) for c in (*wrong, gradebooks.check(Verdict.FAILED, message="no shape"))]
-    assert summary.checks(cards)[0].answers == (("shape (2, 5)", 2), ("shape (2, 3)", 1), ("no shape", 1))
+    assert summary.checks(cards)[0].answers == (("shape (2, 5)", 2),)
 
 
 def one(check: CheckResult) -> Scorecard:
@@ -112,3 +114,11 @@ def test_one_network_is_one_dot_however_many_handed_it_in() -> None:
     (found,) = summary.networks(cards)
     assert [d.title for d in found.students] == ["x, y", "z"]
     assert [(d.title, d.size) for d in found.students_flops] == [("x, y", 7)]
+
+
+def test_a_check_that_nobody_passes_or_that_the_better_fail_is_to_be_looked_at() -> None:
+    passed, failed = (gradebooks.check(v) for v in (Verdict.PASSED, Verdict.FAILED))
+    assert summary.checks([one(failed), one(failed)])[0].suspect
+    assert not summary.checks([one(failed), one(passed)])[0].suspect
+    (found,) = summary.checks([one(failed)])
+    assert [replace(found, passed=1, discrimination=(r, -0.6, 0.6)).suspect for r in (-0.1, 0.1)] == [True, False]

@@ -14,7 +14,8 @@ from grader.model import Difference, Sizes, Window
 LEVELS = (0.0, 0.2, 0.5, 0.8, 1.0)  # up to which share of the largest difference a cell is drawn at each level
 SIDES = (0.12, 0.45, 0.62, 0.8, 0.96)  # of a square, as a share of its cell: levels differ by size and by colour
 MOST_SHOWN = 16  # rows and columns of a plane: enough for two positions of an ordinary window
-CELL = 10.5
+MOST_MADE = 10  # and of the output
+LARGEST_CELL = 20.0
 
 
 def difference(found: Difference, t: Text) -> Markup:
@@ -52,7 +53,10 @@ def place(index: tuple[int, ...]) -> str:
 def window(sliding: Window, t: Text) -> Markup:
     """The window on the corner of its input, one step on, and the elements of the output that the two make."""
     made = windows.output_size(sliding)
-    board = _Board(10.0, 34.0, *(_shown(sliding, side) for side in (0, 1)))
+    rows, columns = (_shown(sliding, side) for side in (0, 1))
+    rows_made, columns_made = (min(size, MOST_MADE) for size in made) if made else (0, 0)
+    cell = min(LARGEST_CELL, (WIDTH - 60) / (columns + columns_made), WIDTH / max(rows, rows_made))
+    board = _Board(10.0, 34.0, rows, columns, cell)
     parts = [tag("text", t("chart.input"), x=board.left, y=12)]
     parts += board.grid(sliding)
     parts += [board.elements(sliding, 0, "element"), board.frame(sliding, 0, "position")]
@@ -62,17 +66,15 @@ def window(sliding: Window, t: Text) -> Markup:
     if moved:
         parts.append(board.frame(sliding, sliding.stride[1], "position next"))
     left = max(board.right + 30, board.left + length(t("chart.input")) + 12)
-    out = _Board(
-        left, 34.0, *(min(size, limit) for size, limit in zip(made, (12, int((WIDTH - left - 14) / CELL)), strict=True))
-    )
+    out = _Board(left, 34.0, rows_made, columns_made, cell)
     parts.append(tag("path", cls="arrow", d=f"M{board.right + 9:.1f} 44h11m-4 -4l4 4l-4 4"))
     parts.append(tag("text", t("chart.output"), x=out.left, y=12))
     parts.append(tag("path", cls="lattice", d=out.lines(made[0] > out.rows, made[1] > out.columns)))
     parts += _axis(out, made)
     parts.append(tag("path", cls="element", d=out.cell(0, 0)))
-    parts.append(tag("rect", cls="position", x=out.left, y=out.top, width=CELL, height=CELL))
+    parts.append(tag("rect", cls="position", x=out.left, y=out.top, width=cell, height=cell))
     if moved:
-        parts.append(tag("rect", cls="position next", x=out.left + CELL, y=out.top, width=CELL, height=CELL))
+        parts.append(tag("rect", cls="position next", x=out.left + cell, y=out.top, width=cell, height=cell))
     return svg(max(board.bottom, out.bottom) + 14, t("chart.window"), _window_desc(sliding, t), parts)
 
 
@@ -84,25 +86,26 @@ class _Board:
     top: float
     rows: int
     columns: int
+    size: float
 
     @property
     def right(self) -> float:
-        return self.left + CELL * self.columns
+        return self.left + self.size * self.columns
 
     @property
     def bottom(self) -> float:
-        return self.top + CELL * self.rows
+        return self.top + self.size * self.rows
 
     def cell(self, row: int, column: int) -> str:
         """The path of one cell."""
-        return _square(self.left + CELL * (column + 0.5), self.top + CELL * (row + 0.5), CELL - 1)
+        return _square(self.left + self.size * (column + 0.5), self.top + self.size * (row + 0.5), self.size - 1)
 
     def lines(self, more_below: bool, more_right: bool) -> str:
         """The path of the grid; where the plane goes on, so do its lines, a little."""
         right, bottom = self.right + 4 * more_right, self.bottom + 4 * more_below
-        across = "".join(f"M{self.left:.1f} {self.top + CELL * i:.1f}H{right:.1f}" for i in range(self.rows + 1))
+        across = "".join(f"M{self.left:.1f} {self.top + self.size * i:.1f}H{right:.1f}" for i in range(self.rows + 1))
         return across + "".join(
-            f"M{self.left + CELL * j:.1f} {self.top:.1f}V{bottom:.1f}" for j in range(self.columns + 1)
+            f"M{self.left + self.size * j:.1f} {self.top:.1f}V{bottom:.1f}" for j in range(self.columns + 1)
         )
 
     def grid(self, sliding: Window) -> list[Markup]:
@@ -130,9 +133,9 @@ class _Board:
 
     def frame(self, sliding: Window, column: int, cls: str) -> Markup:
         """The outline of one position of the window."""
-        height = CELL * min(windows.extent(sliding, 0), self.rows)
-        width = CELL * min(windows.extent(sliding, 1), self.columns - column)
-        return tag("rect", cls=cls, x=self.left + CELL * column, y=self.top, width=width, height=height)
+        height = self.size * min(windows.extent(sliding, 0), self.rows)
+        width = self.size * min(windows.extent(sliding, 1), self.columns - column)
+        return tag("rect", cls=cls, x=self.left + self.size * column, y=self.top, width=width, height=height)
 
 
 def _axis(board: _Board, size: Sizes) -> Iterable[Markup]:
