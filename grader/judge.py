@@ -57,11 +57,12 @@ def judge(plan: Plan, submissions: list[Submission], say: Say, finished: Finishe
             f"you have read the submissions."
         )
     asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
-    setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
-    level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
-    say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
     with contextlib.ExitStack() as stack:
-        crew = stack.enter_context(contextlib.closing(_crew(chosen, Path(plan.scratch), secrets)))
+        chosen, crew = _crew(chosen, plan, secrets)
+        stack.enter_context(contextlib.closing(crew))
+        setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
+        level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
+        say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
         measure = None
         if images:
             cache = Path(plan.cache) if plan.cache else None
@@ -76,10 +77,20 @@ def judge(plan: Plan, submissions: list[Submission], say: Say, finished: Finishe
         _session(setting, submissions, crew, measure, say, finished or {})
 
 
-def _crew(chosen: sandbox.Sandbox, scratch: Path, secrets: tuple[Path, ...]) -> Source:
-    folder = scratch / "workers"
+def _crew(chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...]) -> tuple[sandbox.Sandbox, Source]:
+    """What workers come from, and what shuts them in.
+
+    Behind walls a zygote may miss packages that a student has installed in an unusual place. Where there is nothing to
+    guard, for it is the student's own code beside no reference, checking goes on without walls.
+    """
+    folder = Path(plan.scratch) / "workers"
     folder.mkdir(exist_ok=True)
-    return Crew(folder, chosen, secrets) if chosen.forks else Fresh(folder)
+    try:
+        return chosen, Crew(folder, chosen, secrets) if chosen.forks else Fresh(folder)
+    except (WorkerLost, SandboxUnavailable):
+        if plan.reference:
+            raise
+        return sandbox.choose(require=plan.require, fresh=True), Fresh(folder)
 
 
 def _session(

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.kit import fill
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "grader"
@@ -239,3 +243,116 @@ def test_the_installed_command_has_the_attacks(installed: Path):
     folder, count = found.stdout.split()
     assert (Path(folder), found.stderr) == (installed / "grader" / "attacks", "")
     assert int(count) >= 90
+
+
+# ------------------------------------------------------------------------------------ the kit, on a machine of its own
+
+VERDICT = re.compile(r"^ ([A-Z_]{6,}) ", re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def student(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A student's machine: an environment with nothing but the wheel and what it needs, and the unpacked kit."""
+    home = tmp_path_factory.mktemp("student")
+    python = home / "venv" / "bin" / "python"
+    for step in (
+        [sys.executable, "-m", "venv", "--without-pip", home / "venv"],
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "-q",
+            "--python",
+            python,
+            "install",
+            "--no-deps",
+            "--no-index",
+            *built.glob("*.whl"),
+        ],
+    ):
+        result = run(*step, cwd=home)
+        assert result.returncode == 0, result.stderr
+    [packages] = (home / "venv").glob("lib/python*/site-packages")
+    (packages / "needed.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    made = run(home / "venv" / "bin" / "grader", "handout", "-o", home / "kit.zip", cwd=home)
+    assert made.returncode == 0, made.stderr
+    shutil.unpack_archive(home / "kit.zip", home)
+    return home
+
+
+def check(student: Path, kit: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """`grader check`, in the kit's folder."""
+    return run(student / "venv" / "bin" / "grader", "check", *arguments, cwd=kit, COLUMNS="160", PYTHONPATH="")
+
+
+@pytest.fixture
+def kit(student: Path, tmp_path: Path) -> Path:
+    """A copy of the kit, to write in."""
+    return shutil.copytree(student / "cnn-cifar10", tmp_path / "kit")
+
+
+@pytest.mark.slow
+def test_a_students_machine_has_the_wheel_and_no_checkout(student: Path):
+    code = "import grader, torch; print(grader.__file__)"
+    where = run(student / "venv" / "bin" / "python", "-c", code, cwd=student, PYTHONPATH="").stdout
+    assert Path(where).is_relative_to(student / "venv")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("starter", "how"), [("submission.py", "--fresh"), ("submission.ipynb", "--lang=en")])
+def test_the_unchanged_starter_is_told_what_to_do_everywhere(student: Path, kit: Path, starter: str, how: str):
+    result = check(student, kit, starter, how)
+    assert (result.returncode, result.stderr) == (2, "")
+    assert set(VERDICT.findall(result.stdout)) <= {"MISSING", "SKIPPED", "FAILED"}
+    assert len(VERDICT.findall(result.stdout)) == 30
+    assert "0 of 30 public checks pass; hidden checks are not part of this kit (there are 21)" in result.stdout
+    assert "put your own answer" in result.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("starter", "how"), [("submission.py", "--lang=en"), ("submission.ipynb", "--fresh")])
+def test_the_starter_filled_in_passes_everything_on_the_kit_alone(student: Path, kit: Path, starter: str, how: str):
+    fill(kit / starter)
+    result = check(student, kit, starter, "-a", str(kit), how)
+    assert (result.returncode, result.stderr) == (0, ""), result.stdout
+    assert "30 of 30 public checks pass; hidden checks are not part of this kit (there are 21)" in result.stdout
+
+
+# --------------------------------------------------------------------------------------- systems that are not Linux
+
+ELSEWHERE = """
+import asyncio, importlib, multiprocessing.spawn, os, pkgutil, signal, socket, subprocess, sys, tempfile, types
+import jinja2, pandas, pydantic, pytest, rich.progress, safetensors.torch, scipy.stats, torch, torchvision, typer
+
+MODULES = "fcntl grp pwd resource termios".split()
+MISSING = {
+    os: "fork forkpty killpg setsid getuid geteuid getpgid sched_getaffinity mkfifo pidfd_open chroot O_NOFOLLOW "
+    "O_DIRECTORY O_NONBLOCK O_CLOEXEC",
+    signal: "SIGKILL SIGXCPU SIGALRM SIGHUP pidfd_send_signal pthread_sigmask alarm",
+    socket: "AF_UNIX send_fds recv_fds SCM_RIGHTS CMSG_LEN",
+}
+sys.modules.update(dict.fromkeys(MODULES), msvcrt=types.ModuleType("msvcrt"))
+for module, names in MISSING.items():
+    for name in names.split():
+        if hasattr(module, name):
+            delattr(module, name)
+sys.platform = "win32"
+
+import grader
+
+for module in pkgutil.walk_packages(grader.__path__, "grader."):
+    try:
+        importlib.import_module(module.name)
+    except ImportError as e:
+        print(module.name.removeprefix("grader."), e.name)
+"""
+LINUX_ALONE = {"sandbox.linux", "sandbox.probe", "sandbox.trial"}  # the walls, what tries them, and what both start
+NOT_INSTALLED = {"ray", "submitit", "starlette", "uvicorn", "canvasapi"}
+
+
+@pytest.mark.slow
+def test_every_module_but_the_walls_can_be_imported_where_there_is_no_posix():
+    result = run(sys.executable, "-c", ELSEWHERE)
+    assert (result.returncode, result.stderr) == (0, "")
+    failed = dict(line.split() for line in result.stdout.splitlines())
+    assert {name for name, lacks in failed.items() if lacks not in NOT_INSTALLED} == LINUX_ALONE

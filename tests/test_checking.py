@@ -178,30 +178,3 @@ def test_another_content_of_the_same_size_has_another_stamp(tmp_path: Path) -> N
     assert stamp(file) != before
     assert stamp(tmp_path) == stamp(file)
     assert stamp(tmp_path / "nowhere.py") == ()
-
-
-# ------------------------------------------------------------------------------------------------------------- the kit
-
-
-def filled(starter: str) -> str:
-    """The starter with every None replaced by a solution."""
-    layers = {
-        "conv_stride": "nn.Conv2d(16, 33, 3, stride=2)",
-        "conv_padding": "nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2))",
-        "conv_dilation": "nn.Conv2d(16, 33, (3, 5), stride=(2, 1), padding=(4, 2), dilation=(3, 1))",
-        "relu": "nn.ReLU()",
-        "max_pool_square": "nn.MaxPool2d(3, stride=2)",
-        "max_pool_rectangle": "nn.MaxPool2d((3, 2), stride=(2, 1))",
-        "avg_pool_square": "nn.AvgPool2d(3, stride=2)",
-        "avg_pool_rectangle": "nn.AvgPool2d((3, 2), stride=(2, 1))",
-        "linear": "nn.Linear(20, 30)",
-    }
-    lines = []
-    for line in starter.splitlines():
-        name, _, rest = line.partition(" = None")
-        if name in layers:
-            line = f"{name} = {layers[name]}{rest}"
-        elif name in ("LeNet", "EfficientNet"):
-            line = next(SOLUTIONS.glob(f"*_{name.lower()}.py")).read_text(encoding="utf-8")
-        lines.append(line)
-    return "\n".join(lines)
