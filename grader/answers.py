@@ -86,13 +86,15 @@ def _load(name: str, module: nn.Module, weights: Weights) -> None:
     if len(state) != len(module.state_dict()):
         raise NotAnAnswer(f"{name} holds several layers with weights; the question asks for one.")
     if missing := sorted(set(weights) - set(state)):
-        raise NotAnAnswer(f"{name} has no {' and no '.join(missing)}; it has {_listed(state)}.")
+        lacks = f"{name} has no {' and no '.join(missing)}; it has {_listed(state)}."
+        raise NotAnAnswer(f"{lacks} Leave out bias=False." if missing == ["bias"] else lacks)
     if extra := sorted(set(state) - set(weights)):
         raise NotAnAnswer(f"{name} has {' and '.join(extra)}, which the layer asked for does not have.")
     for key, given in weights.items():
         if state[key].shape != given.shape:
             raise NotAnAnswer(
-                f"{name}'s {key} has shape {tuple(state[key].shape)}; the layer asked for has {tuple(given.shape)}."
+                f"{name}'s {key} has shape {tuple(state[key].shape)}; the layer asked for has {tuple(given.shape)}. "
+                f"{_differing(state[key].shape, given.shape)}"
             )
         state[key].copy_(given)
 
@@ -163,7 +165,20 @@ def _must_fit(key: str, own: Tensor | None, given: Tensor) -> None:
     if own is None:
         raise NotAnAnswer(f"the layer has no {key}; the layer asked for has one of shape {tuple(given.shape)}.")
     if own.shape != given.shape:
-        raise NotAnAnswer(f"the layer's {key} has shape {tuple(own.shape)}; asked for is {tuple(given.shape)}.")
+        raise NotAnAnswer(
+            f"the layer's {key} has shape {tuple(own.shape)}; asked for is {tuple(given.shape)}. "
+            f"{_differing(own.shape, given.shape)}"
+        )
+
+
+SIZES = {4: "output channels; input channels; rows of the window; columns of the window", 2: "outputs; inputs"}
+
+
+def _differing(own: torch.Size, given: torch.Size) -> str:
+    """Which of a weight's sizes are not those asked for: a sentence; "" where its dimensions are others."""
+    names = SIZES.get(len(given), "size").split("; ")
+    wrong = [n for n, a, b in zip(names, own, given, strict=False) if a != b] if len(own) == len(given) else []
+    return f"What differs: {'; '.join(wrong)}." if wrong else "It is another kind of layer."
 
 
 def _tensor(name: str, value: object) -> Tensor:

@@ -22,8 +22,8 @@ ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
     "advice answers cards compare diagnosis expectations flow intake judge measurement naming notebook pieces plugin "
-    "practice process reading recorder roles running scope shelf shims siblings source station student training "
-    "graph/capture graph/measure"
+    "practice process reading recorder roles running scope shelf shims siblings source station student testimony "
+    "training graph/capture graph/measure"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")
@@ -120,6 +120,8 @@ PARTS = {
     " of equal numbers",
     "7 takes 7 and gets 7: make its first number 7.",
     ": make it nn.Linear(7, 7)",
+    "7 Leave out bias=False.",
+    "output channels; input channels; rows of the window; columns of the window",
     "1 image, which is",
     "7 images, which are",
     "the explanation holds 7 to be seen in the notebook only",
