@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 
 from grader import __version__
-from grader.commands import checking, grading, images, kit, machine, platforms
+from grader.commands import checking, grading, images, kit, machine, platforms, records
 from grader.commands.shared import EXPLAINED, INTERRUPTED, UNEXPECTED, complain, out
 from grader.errors import GraderError
 
@@ -23,6 +23,12 @@ app.command("grade")(grading.grade)
 app.command("check")(checking.check)
 app.command("handout")(kit.hand_out)
 app.command("demo")(grading.demo)
+app.command("regrade")(grading.regrade)
+app.command("runs")(records.runs)
+app.command("show")(records.show)
+app.command("override")(records.override)
+app.command("mark")(records.mark)
+app.command("report")(records.report)
 app.command("export")(platforms.export)
 app.command("doctor")(machine.examine)
 

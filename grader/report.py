@@ -113,6 +113,7 @@ def class_page(gradebook: Gradebook, lang: str = "en", folders: Folders = ()) ->
         "waiting": summary.waiting(gradebook),
         "noted": [s for s in scorecards if s.notes],
         "flagged": [s for s in scorecards if s.flags],
+        "overridden": [(s, q) for s in scorecards for q in s.questions if q.override],
         "verdicts": summary.verdict_counts(c for s in scorecards for c in s.checks),
         "isolations": {(s.isolation.level, s.isolation.name, s.isolation.verified) for s in scorecards},
         "seconds": [s.seconds for s in scorecards],

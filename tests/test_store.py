@@ -78,8 +78,8 @@ def test_only_final_questions_of_the_basis_and_of_what_was_handed_in_count_as_fi
     ]:
         store.add_question(run, key, "tiny", basis, judged)
     keys = {(student, "d1") for student in ("ada", "bob", "cy", "dan")}
-    assert store.finished("tiny", "b1", keys) == {("ada", "d1"): {good.question.id: good}}
-    assert set(store.finished("tiny", None, keys)) == {("ada", "d1"), ("cy", "d1")}
+    assert store.finished("tiny", keys, basis="b1") == {("ada", "d1"): {good.question.id: good}}
+    assert set(store.finished("tiny", keys)) == {("ada", "d1"), ("cy", "d1")}
 
 
 def test_points_that_a_person_gave_hold_for_what_they_were_given_for_and_for_nothing_else(store: Store):
@@ -171,7 +171,7 @@ def test_a_store_of_the_first_version_is_brought_to_this_one_with_all_that_it_ho
     with Store(first_version(tmp_path), write=write) as store:
         (kept,) = store.current("tiny")
         assert (kept.card.student_id, kept.card.points, kept.card.questions[0].override.who) == ("ada", 2.5, "lin")
-        assert list(store.finished("tiny", "b1", {("ada", "d1")})) == [("ada", "d1")]
+        assert list(store.finished("tiny", {("ada", "d1")}, basis="b1")) == [("ada", "d1")]
         assert schema.version(store._connection) == schema.VERSION > 1
         assert store.pages() == {}
 

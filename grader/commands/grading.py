@@ -10,30 +10,33 @@ from typing import Annotated
 
 import typer
 
-from grader import assignment, console, content, intake, report, rubric, similarity
+from grader import assignment, content, intake, pages
 from grader.assignment import Assignment
+from grader.commands import classwork
+from grader.commands.classwork import Order, Outlet
 from grader.commands.shared import (
-    OK,
     PROCESSORS,
-    SOME_INTERNAL,
     AssignmentOption,
     DataOption,
     DeviceOption,
+    ForceOption,
     JobsOption,
+    JsonLinesOption,
     LanguageOption,
+    OutputOption,
     RecipeOption,
     RequireOption,
     TrustOption,
     complain,
-    make_folder,
+    known_question,
     out,
-    phrase_folders,
-    run,
 )
 from grader.errors import UsageError
 from grader.lms import PLATFORMS, incoming
-from grader.model import Gradebook, Submission
+from grader.model import Submission
 from grader.plan import Device, Plan, Speed
+from grader.remainder import Choice
+from grader.store import Run, Store
 
 
 def grade(
@@ -42,9 +45,7 @@ def grade(
     reference: Annotated[
         Path | None, typer.Option("--reference", help="Folder of the solutions and hidden checks.")
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where pages, scorecards and gradebook go.")] = Path(
-        "reports/out"
-    ),
+    output: OutputOption = Path("reports/out"),
     data: DataOption = None,
     recipe: RecipeOption = "full",
     device: DeviceOption = "auto",
@@ -56,14 +57,17 @@ def grade(
         str | None, typer.Option("--from", help=f"Whose export it is, if that is not seen: {', '.join(PLATFORMS)}.")
     ] = None,
     people: Annotated[Path | None, typer.Option("--roster", help="A CSV with the class's ids and names.")] = None,
+    force: ForceOption = False,
+    json_lines: JsonLinesOption = False,
 ) -> int:
-    """Grade a class: a folder of submissions in, scorecards and HTML pages out."""
+    """Grade a class: a folder of submissions in, scorecards and HTML pages out. What is graded already is kept."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
     solutions = reference_folder(reference, spec)
-    handed_in = _collect(submissions, platform, people)
+    handed_in = _collect(submissions, platform, people, quiet=json_lines)
     plan = replace(_plan(folder, solutions, data, recipe, device, jobs), require=require, trust=trust)
-    return _grade_class(plan, spec, solutions, handed_in, output, lang)
+    order = Order(plan, spec, handed_in, _origin(submissions, platform, people))
+    return classwork.grade(order, Outlet(output, lang, json_lines), Choice(force=force))
 
 
 def demo(
@@ -76,13 +80,59 @@ def demo(
     solutions = reference_folder(None, spec)
     handed_in = _samples()
     plan = _plan(folder, solutions, None, "quick", "auto", jobs)
-    return _grade_class(plan, spec, solutions, handed_in, output)
+    return classwork.grade(Order(plan, spec, handed_in, {}), Outlet(output), Choice(force=True))
 
 
-def _collect(path: Path, platform: str | None, people: Path | None) -> list[Submission]:
+def regrade(
+    submissions: Annotated[
+        Path | None, typer.Argument(help="Where the submissions are, if not where they were.")
+    ] = None,
+    output: OutputOption = Path("reports/out"),
+    students: Annotated[list[str] | None, typer.Option("--student", help="Only this one; may be repeated.")] = None,
+    questions: Annotated[
+        list[str] | None, typer.Option("--question", help="Only this question, the others stay; may be repeated.")
+    ] = None,
+    failed: Annotated[bool, typer.Option("--failed", help="Only who has a check that did not pass.")] = False,
+    internal: Annotated[bool, typer.Option("--internal", help="Only where the harness failed.")] = False,
+    force: ForceOption = False,
+    jobs: JobsOption = PROCESSORS,
+    json_lines: JsonLinesOption = False,
+) -> int:
+    """Grade again, as the last time: what changed, what was not finished, or with --force what has not changed too."""
+    with Store(output) as store:
+        last, lang = pages.latest(store).run, pages.language(store)
+    plan = replace(_plan_of(last), jobs=jobs)
+    spec = assignment.load(Path(plan.assignment))
+    for question in questions or []:
+        known_question(spec.id, [q.id for q in spec.questions], question)
+    origin = {**last.environment["origin"], **({"path": str(submissions.resolve())} if submissions else {})}
+    if not origin.get("path"):
+        raise UsageError("it is not remembered where these submissions came from: give their path.")
+    people = Path(origin["people"]) if origin.get("people") else None
+    handed_in = _collect(Path(origin["path"]), origin.get("platform"), people, quiet=json_lines)
+    choice = Choice(frozenset(students or ()), frozenset(questions or ()), failed, internal, force)
+    return classwork.grade(Order(plan, spec, handed_in, origin), Outlet(output, lang, json_lines), choice)
+
+
+def _plan_of(run: Run) -> Plan:
+    """How a run graded. What it named may have gone since."""
+    values = dict(run.environment["plan"])
+    plan = Plan(**{**values, "questions": tuple(values.get("questions", ())), "scratch": ""})
+    for what, path in (("assignment", plan.assignment), ("reference", plan.reference), ("data file", plan.data)):
+        if path and not Path(path).exists():
+            raise UsageError(f"the {what} of the last run, {path}, is gone: bring it back, or use `grader grade`.")
+    return plan
+
+
+def _origin(path: Path, platform: str | None, people: Path | None) -> dict[str, str | None]:
+    """Where submissions came from, in words that stay right elsewhere."""
+    return {"path": str(path.resolve()), "platform": platform, "people": str(people.resolve()) if people else None}
+
+
+def _collect(path: Path, platform: str | None, people: Path | None, *, quiet: bool = False) -> list[Submission]:
     """The submissions; says whose export it is, and which files are nobody's."""
     taken = incoming.take(path, platform, people)
-    if taken.platform.name != "plain":
+    if taken.platform.name != "plain" and not quiet:
         late = sum(bool(s.late) for s in taken.submissions)
         count = f"{len(taken.submissions)} submissions" + (f", {late} late" if late else "")
         out.print(f"{path.name}: {taken.platform.title} ({taken.reason}); {count}", soft_wrap=True)
@@ -128,19 +178,3 @@ def _samples() -> list[Submission]:
         raise UsageError("the sample submissions are in the repository, not in the installed package: run `make demo`.")
     names = tomllib.loads(listed.read_text(encoding="utf-8"))["class"]
     return [replace(intake.collect(tests / "submissions" / case)[0], student_id=who) for who, case in names.items()]
-
-
-def _grade_class(
-    plan: Plan, spec: Assignment, solutions: Path, handed_in: list[Submission], output: Path, lang: str = "en"
-) -> int:
-    make_folder(output)
-    rubrics = {question: r.text for question, r in rubric.load(solutions).items()}
-    cards = run(plan, spec, handed_in, output, lang)
-    alike = similarity.keep(output, handed_in, spec.folder / "handout")
-    gradebook = Gradebook(
-        assignment=spec.id, title=spec.title, scorecards=tuple(cards), rubrics=rubrics, similarity=alike
-    )
-    page = report.write(gradebook, output, lang, phrase_folders(plan))
-    out.print(console.class_summary(cards))
-    out.print(f"Class page: {page}", soft_wrap=True)
-    return SOME_INTERNAL if gradebook.internal else OK

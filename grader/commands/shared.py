@@ -12,10 +12,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from grader import batch, console, report
-from grader.assignment import Assignment
 from grader.errors import UsageError
-from grader.model import Scorecard, Submission
+from grader.model import Scorecard
 from grader.plan import Device, Plan, Speed
 
 OK, SOME_INTERNAL, EXPLAINED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -39,6 +37,13 @@ TrustOption = Annotated[
 ]
 LanguageOption = Annotated[Literal["en", "zh-TW"], typer.Option("--lang", help="Language of the pages and messages.")]
 JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Trainings at a time.", show_default="processors")]
+OutputOption = Annotated[
+    Path, typer.Option("-o", "--output", help="The folder of the grades: store, pages, scorecards, gradebook.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")]
+JsonLinesOption = Annotated[
+    bool, typer.Option("--json-lines", help="For programs: what happens, one JSON object a line.")
+]
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -55,21 +60,10 @@ def make_folder(output: Path) -> None:
         raise UsageError(f"{output} cannot be a folder for the results ({e.strerror}): give another with -o.") from e
 
 
-def run(
-    plan: Plan, spec: Assignment, handed_in: list[Submission], output: Path | None, lang: str = "en"
-) -> list[Scorecard]:
-    """Grade with progress; each scorecard is on disk the moment it is complete."""
-    cards: dict[str, Scorecard] = {}
-    display = console.Display(out, len(handed_in))
-
-    def take(card: Scorecard) -> None:
-        cards[card.student_id] = card
-        if output:
-            report.write_scorecard(card, output, spec.title, lang, phrase_folders(plan))
-
-    with display.shown():
-        batch.grade(plan, spec, handed_in, display.watch, take)
-    return [cards[s.student_id] for s in handed_in]
+def known_question(where: str, ids: list[str], wanted: str) -> None:
+    """Refuse a question that is not there."""
+    if wanted not in ids:
+        raise UsageError(f"{where} has no question {wanted}: it has {', '.join(ids)}.")
 
 
 def phrase_folders(plan: Plan) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -19,7 +19,7 @@ from typing import Any, Self
 from grader.errors import StoreError, UsageError
 from grader.model import Judged, Mark, Scorecard
 from grader.store import lock, schema
-from grader.store.rows import Event, Kept, Kind, PastRun, Run, SubmissionKey, kept, past
+from grader.store.rows import Event, Kept, Kind, PastRun, Run, SubmissionKey, kept, marked, past
 
 __all__ = ["NAME", "Event", "Kept", "Kind", "PastRun", "Run", "Store", "SubmissionKey"]
 
@@ -176,6 +176,10 @@ class Store:
         marks = self._marks(assignment)
         return [kept(row, marks) for row in rows]
 
+    def marked(self, card: Scorecard) -> Scorecard:
+        """A scorecard with the marks that hold for it."""
+        return marked(card, self._marks(card.assignment).get((card.student_id, card.submission_digest), []))
+
     def history(self, student: str) -> list[Kept]:
         """Every complete scorecard of a student, the oldest first, without marks."""
         rows = self._select("SELECT * FROM scorecards WHERE student = ? ORDER BY id", student)
@@ -187,20 +191,28 @@ class Store:
         return [Event(**{key: row[key] for key in Event.__dataclass_fields__}) for row in rows]
 
     def finished(
-        self, assignment: str, basis: str | None, keys: set[SubmissionKey]
+        self, assignment: str, keys: Set[SubmissionKey], level: int = 0, basis: str | None = None
     ) -> dict[SubmissionKey, dict[str, Judged]]:
-        """The finished questions of these submissions, the newest of each; on this basis or, with None, on any."""
+        """The finished questions of these submissions, the newest of each; on any basis, or on this one alone.
+
+        `level` is the isolation level that their run must have required.
+        """
+        if not keys:
+            return {}
         rows = self._select(
-            "SELECT * FROM questions WHERE assignment = ? AND final AND (basis = ? OR ? IS NULL) ORDER BY id",
+            "SELECT student, submission, question, result FROM questions JOIN runs ON runs.id = questions.run "
+            "WHERE questions.assignment = ? AND final AND isolation >= ? AND (questions.basis = ? OR ? IS NULL) "
+            "ORDER BY questions.id",
             assignment,
+            level,
             basis,
             basis,
         )
+        newest = {(r["student"], r["submission"], r["question"]): r["result"] for r in rows}
         found: dict[SubmissionKey, dict[str, Judged]] = {}
-        for row in rows:
-            key = (row["student"], row["submission"])
-            if key in keys:
-                found.setdefault(key, {})[row["question"]] = Judged.model_validate_json(row["result"])
+        for (student, digest, question), result in newest.items():
+            if (student, digest) in keys:
+                found.setdefault((student, digest), {})[question] = Judged.model_validate_json(result)
         return found
 
     def pages(self) -> dict[str, str]:

@@ -49,7 +49,7 @@ class PastRun:
 
 @dataclass(frozen=True)
 class Kept:
-    """A complete scorecard as stored, with the marks that hold for it. `final`: nothing in it is INTERNAL."""
+    """A complete scorecard as `graded`, and `card` with the marks that hold. `final`: nothing in it is INTERNAL."""
 
     id: int
     run: int
@@ -57,6 +57,7 @@ class Kept:
     basis: str
     final: bool
     level: int
+    graded: Scorecard
     card: Scorecard
 
 
@@ -84,11 +85,12 @@ def past(row: sqlite3.Row) -> PastRun:
 
 def kept(row: sqlite3.Row, marks: Mapping[SubmissionKey, list[sqlite3.Row]]) -> Kept:
     """A row of scorecards, with the marks that were given for what it is of."""
-    card = _marked(Scorecard.model_validate_json(row["card"]), marks.get((row["student"], row["submission"]), []))
-    return Kept(row["id"], row["run"], row["at"], row["basis"], bool(row["final"]), row["level"], card)
+    graded = Scorecard.model_validate_json(row["card"])
+    card = marked(graded, marks.get((row["student"], row["submission"]), []))
+    return Kept(row["id"], row["run"], row["at"], row["basis"], bool(row["final"]), row["level"], graded, card)
 
 
-def _marked(card: Scorecard, marks: list[sqlite3.Row]) -> Scorecard:
+def marked(card: Scorecard, marks: list[sqlite3.Row]) -> Scorecard:
     """The scorecard with the marks that were given for this very submission."""
     if not marks:
         return card

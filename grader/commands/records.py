@@ -1,0 +1,134 @@
+"""What the store remembers, and what people add to it: runs, a student's history, overrides and marks, the pages."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from grader import pages, remembered
+from grader.commands.shared import OK, OutputOption, known_question, out
+from grader.errors import UsageError
+from grader.model import Mark, QuestionResult
+from grader.store import Kept, Kind, Store
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="OUT", help="The folder of the grades.")]
+StudentArgument = Annotated[str, typer.Argument(metavar="STUDENT", help="The student's id, as in the gradebook.")]
+QuestionArgument = Annotated[str, typer.Argument(metavar="QUESTION", help="The question's id, such as q1_conv2d.")]
+PointsArgument = Annotated[float | None, typer.Argument(metavar="POINTS", min=0, help="From 0 to what it is worth.")]
+WhoOption = Annotated[str | None, typer.Option("--who", help="Who decides.", show_default="your user name")]
+WithdrawOption = Annotated[bool, typer.Option("--withdraw", help="Take it back; the computed points count again.")]
+
+
+def runs(output: FolderArgument = Path("reports/out")) -> int:
+    """List the gradings in a folder: when, of what, with which versions, and how they ended."""
+    with Store(output) as store:
+        out.print(remembered.runs(store.runs()))
+    return OK
+
+
+def show(student: StudentArgument, output: OutputOption = Path("reports/out")) -> int:
+    """Show a student's scorecard, how it came about, and what people decided."""
+    with Store(output) as store:
+        kept = _current(store, student)
+        out.print(remembered.scorecard(kept))
+        out.print(remembered.history(store.history(student)))
+        if events := store.events(student):
+            out.print(remembered.events(events, kept.card.submission_digest))
+    return OK
+
+
+def report(
+    output: FolderArgument = Path("reports/out"),
+    lang: Annotated[
+        Literal["en", "zh-TW"] | None, typer.Option("--lang", help="Language of the pages.", show_default="as before")
+    ] = None,
+) -> int:
+    """Write the pages and the gradebook again from what is stored; nothing is graded."""
+    with Store(output, write=True) as store:
+        page = pages.write(store, pages.gradebook(store), pages.look(store, lang or pages.language(store)))
+    out.print(f"Class page: {page}", soft_wrap=True)
+    return OK
+
+
+def override(
+    student: StudentArgument,
+    question: QuestionArgument,
+    points: PointsArgument = None,
+    why: Annotated[str, typer.Option("--why", help="The reason; the student reads it.")] = "",
+    who: WhoOption = None,
+    withdraw: WithdrawOption = False,
+    output: OutputOption = Path("reports/out"),
+) -> int:
+    """Give a question these points, whatever its checks say; it holds for what was handed in, not for a later one."""
+    if not why.strip():
+        raise UsageError('an override needs a reason, which the student reads: add --why "...".')
+    return _decide(output, student, question, "override", _mark(points, who, why, withdraw=withdraw), withdraw=withdraw)
+
+
+def mark(
+    student: StudentArgument,
+    question: QuestionArgument,
+    points: PointsArgument = None,
+    why: Annotated[str, typer.Option("--why", help="A word to the student.")] = "",
+    who: WhoOption = None,
+    withdraw: WithdrawOption = False,
+    output: OutputOption = Path("reports/out"),
+) -> int:
+    """Give points for the explanation of a question."""
+    return _decide(output, student, question, "mark", _mark(points, who, why, withdraw=withdraw), withdraw=withdraw)
+
+
+def _mark(points: float | None, who: str | None, why: str, *, withdraw: bool) -> Mark:
+    if (points is None) != withdraw:
+        raise UsageError("give either POINTS or --withdraw.")
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    return Mark(points=points or 0.0, who=who or _user(), at=at, why=why.strip())
+
+
+def _user() -> str:
+    """The name that the operating system knows."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError, ImportError):  # a container's user may have no name
+        return "unknown"
+
+
+def _decide(output: Path, student: str, question: str, kind: Kind, given: Mark, *, withdraw: bool) -> int:
+    """Write down what a person decided, and the pages that show it."""
+    with Store(output, write=True) as store:
+        card = _current(store, student).graded
+        known_question(f"the scorecard of {student}", [q.id for q in card.questions], question)
+        found = next(q for q in card.questions if q.id == question)
+        _fits(found, kind, given.points)
+        store.add_mark(card, question, kind, given, withdrawn=withdraw)
+        before, after = card, store.marked(card)
+        look = pages.look(store, pages.language(store), card.assignment)
+        page = pages.write(store, pages.gradebook(store, card.assignment), look)
+    now = next(q for q in after.questions if q.id == question)
+    what = f"{student}, {found.title}: {now.points:g} of {now.max_points:g} points"
+    out.print(f"{what}; in all {after.summary} (checks alone: {before.summary}).", soft_wrap=True)
+    out.print(f"Class page: {page}", soft_wrap=True)
+    return OK
+
+
+def _fits(question: QuestionResult, kind: Kind, points: float) -> None:
+    most = question.explanation_points if kind == "mark" else question.max_points
+    if kind == "mark" and not most:
+        raise UsageError(f"{question.id} asks for no explanation: use `grader override` for the question's points.")
+    if points > most:
+        raise UsageError(f"{points:g} points are more than the {most:g} that there are: give 0 to {most:g}.")
+
+
+def _current(store: Store, student: str) -> Kept:
+    """The student's scorecard in the class that was graded last."""
+    everybody = store.current(pages.latest(store).run.assignment)
+    for kept in everybody:
+        if kept.card.student_id == student:
+            return kept
+    near = [k.card.student_id for k in everybody if student.lower() in k.card.student_id.lower()][:5]
+    hint = f" Do you mean {', '.join(near)}?" if near else " `grader runs` lists what was graded."
+    raise UsageError(f"{store.folder} has no scorecard of {student!r}.{hint}")
