@@ -136,6 +136,12 @@ class Question(Value):
         return len(self.checks) - len(self.public_checks) + self.withheld.checks
 
 
+class Disclosure(Value):
+    """When a platform may show students how many hidden checks they passed; what is in them is never shown there."""
+
+    hidden_checks: Literal["hidden", "after_due_date", "after_published", "visible"] = "after_due_date"
+
+
 class BaselineSpec(Value):
     """A network to compare with: class `name` of the reference's `file`.py, or the student's answer to `question`."""
 
@@ -162,6 +168,7 @@ class Assignment(Value):
     classes: tuple[str, ...] = ()
     seeds: Seeds = Seeds()
     limits: Limits = Limits()
+    visibility: Disclosure = Disclosure()
     questions: Annotated[tuple[Question, ...], Field(min_length=1)]
     baselines: tuple[BaselineSpec, ...] = ()
     recipes: dict[str, dict[str, Recipe]] = Field(default_factory=dict)

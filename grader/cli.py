@@ -30,6 +30,8 @@ app.command("override")(records.override)
 app.command("mark")(records.mark)
 app.command("report")(records.report)
 app.command("export")(platforms.export)
+app.command("package")(platforms.package)
+app.command("lms-run", hidden=True)(platforms.run_there)
 app.command("doctor")(machine.examine)
 
 data_app = typer.Typer(no_args_is_help=True, help="Prepare the images that networks are trained on, or look at them.")

@@ -322,7 +322,7 @@ class Plugin:
         if case.submission.problem:
             raise Unanswered(Verdict.MISSING, case.submission.problem)
         if case.measured is None:
-            raise AssignmentError("this check needs training, and nothing is trained here.")
+            raise Unanswered(Verdict.UNGRADED, "Graded later, where networks are trained.")
         return case.measured.result()[_question_id(request.node)]
 
     @pytest.fixture
@@ -387,6 +387,8 @@ def _require(case: Case, question: str, check: str) -> None:
         raise AssignmentError(f"{check}, on which this depends, could not be judged.")
     if result.verdict is Verdict.MISSING:  # there is nothing else to say of what is not there
         raise Unanswered(Verdict.MISSING, result.message)
+    if result.verdict is Verdict.UNGRADED:
+        raise Unanswered(Verdict.UNGRADED, result.message)
     if result.verdict is not Verdict.PASSED:
         raise Unanswered(Verdict.SKIPPED, f"Not run, because this did not pass: {result.title}")
 

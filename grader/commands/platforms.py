@@ -1,4 +1,4 @@
-"""Learning-management systems: grades out."""
+"""Learning-management systems: grades out, autograders out, and what runs there."""
 
 from __future__ import annotations
 
@@ -7,11 +7,19 @@ from typing import Annotated
 
 import typer
 
-from grader.commands.shared import OK, complain, out
+from grader import assignment, batch
+from grader.assignment import Assignment
+from grader.batch import Event, Journal
+from grader.commands.grading import reference_folder
+from grader.commands.shared import OK, SOME_INTERNAL, AssignmentOption, complain, out
 from grader.errors import UsageError
-from grader.lms import grades, outgoing
+from grader.lms import autograder, grades, outgoing, packages
+from grader.lms.autograder import Keep
+from grader.lms.autograders import AUTOGRADERS
 from grader.lms.platform import Choices
 from grader.lms.sheet import Filled
+from grader.model import Scorecard, Submission
+from grader.plan import Plan
 
 SHOWN = 5  # names in a message
 
@@ -73,3 +81,61 @@ def _tell(filled: Filled) -> None:
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def package(
+    platform: Annotated[str, typer.Argument(help=", ".join(AUTOGRADERS))],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The zip to write.")],
+    assignment_name: AssignmentOption = None,
+    reference: Annotated[
+        Path | None, typer.Option("--reference", help="Folder of the solutions and hidden checks.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Train there too, on this file; without it, that is graded later.")
+    ] = None,
+    seconds: Annotated[
+        float | None, typer.Option("--timeout", help="The platform's limit in seconds, if it was changed there.")
+    ] = None,
+    pip_options: Annotated[
+        str, typer.Option("--pip-options", help="For pip install there, such as the index of CPU builds of PyTorch.")
+    ] = "",
+) -> int:
+    """Make an autograder to upload. It holds the reference: give it to the platform and to nobody else."""
+    chosen = _autograder(platform)
+    spec = assignment.load(assignment.find(assignment_name))
+    if data and not data.is_file():
+        raise UsageError(f"there is no data file {data}: make one with `grader data prepare`.")
+    made = packages.build(chosen, spec, reference_folder(reference, spec), data, seconds, pip_options)
+    _write(output, made)
+    out.print(f"{output}: {spec.title} for {chosen.title}, {len(made) / 1e6:.1f} MB. {chosen.advice}", soft_wrap=True)
+    if not chosen.public:
+        out.print("It holds solutions and hidden checks: upload it, and give it to nobody.", soft_wrap=True)
+    return OK
+
+
+def run_there(
+    platform: Annotated[str, typer.Argument(help="The platform that this runs at.")],
+    root: Annotated[Path, typer.Option("--root", help="The platform's own folder.")],
+    kit: Annotated[Path, typer.Option("--package", help="The folder of the unpacked autograder.")],
+) -> int:
+    """Run as an autograder at a platform; the packages of `grader package` call this."""
+    state = autograder.run(_autograder(platform), root, kit, _grade)
+    return OK if state.finished else SOME_INTERNAL
+
+
+def _autograder(platform: str) -> autograder.Autograder:
+    if platform not in AUTOGRADERS:
+        raise UsageError(f"there is no autograder for {platform!r}: wanted one of {', '.join(AUTOGRADERS)}.")
+    return AUTOGRADERS[platform]
+
+
+def _grade(plan: Plan, spec: Assignment, submission: Submission, keep: Keep) -> Scorecard:
+    """Grade one submission; `keep` gets each question the moment it is finished."""
+    cards: list[Scorecard] = []
+    journal = Journal(keep=lambda _submission, judged: keep(judged))
+    batch.grade(plan, spec, [submission], _ignore, cards.append, journal)
+    return cards[0]
+
+
+def _ignore(_event: Event) -> None:
+    """Nobody looks at a terminal there."""

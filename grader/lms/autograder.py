@@ -1,0 +1,235 @@
+"""An autograder that runs at a platform: reads what was handed in there, grades it, and says so in the platform's form.
+
+Theory of operation. Results are written first with no points, then again after each question, each time at once or not
+at all: whatever ends this process, what was finished is there to be seen. A deadline of our own, below the platform's,
+ends the grading while there is still time to say so. Student code runs in workers whose output goes to a log and never
+to ours; when the last results are written no worker is left. Hidden checks are folded before anything is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from grader import assignment, intake, unjudged
+from grader.assignment import Assignment
+from grader.errors import GraderError, UsageError
+from grader.lms import folding
+from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Submission, Value, Verdict, Visibility
+from grader.plan import Plan
+from grader.text import brief, clip, plain
+
+KIT = "kit.json"  # lies beside the engine in every package
+
+
+class Kit(Value):
+    """What a package carries. Paths are relative to the folder that holds `kit.json`."""
+
+    platform: str
+    assignment: str
+    reference: str | None
+    data: str | None = None
+    seconds: float
+    hidden: Literal["hidden", "after_due_date", "after_published", "visible"] = "after_due_date"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the platform says of a submission. `remarks` are for the student."""
+
+    folder: Path
+    student_id: str = "student"
+    name: str = ""
+    late: bool | None = None
+    submitted_at: datetime | None = None
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class State:
+    """How far the grading is. `card` is folded; of `unfinished` questions nothing is known; `why` says so."""
+
+    card: Scorecard
+    unfinished: frozenset[str]
+    why: str
+    seconds: float
+    remarks: tuple[str, ...] = ()
+
+    def shown(self, *, with_hidden: bool) -> Iterator[tuple[QuestionResult, CheckResult]]:
+        """The checks to show, question by question; of an unfinished question there is none."""
+        for question in self.card.questions:
+            for check in question.checks if question.id not in self.unfinished else ():
+                if with_hidden or check.visibility is Visibility.PUBLIC:
+                    yield question, check
+
+    @property
+    def finished(self) -> bool:
+        """Whether every question has been judged."""
+        return not self.unfinished
+
+    def heading(self, *, with_hidden: bool) -> str:
+        """What a student reads first; the points of hidden checks are in it only if they may be seen already."""
+        shown = [c for c in self.card.checks if with_hidden or c.visibility is Visibility.PUBLIC]
+        points, most = sum(c.points for c in shown), sum(c.max_points for c in shown)
+        lines = [f"{points:g} of {most:g} points{'' if with_hidden else ' in what is shown now'}."]
+        if self.unfinished:
+            lines.append(self.why)
+        elif self.card.pending_points:
+            lines.append("What is pending is graded later: by a person, or on the course's machine.")
+        if self.card.isolation.level:
+            lines.append(f"Isolation level {self.card.isolation.level} of 4 ({self.card.isolation.name}).")
+        return "\n".join([*lines, *self.remarks])
+
+
+@dataclass(frozen=True)
+class Autograder:
+    """One platform that runs autograders. `read` and `write` are given the root of the platform's own folders.
+
+    `advice` is what to set there, in a sentence. Everything but the scripts lies in `folder` of the package, and that
+    in `tar` if one is named. `public`: students can download the package, so nothing hidden is in it.
+    """
+
+    name: str
+    title: str
+    seconds: float
+    read: Callable[[Path], Task]
+    write: Callable[[Path, State, Kit], None]
+    scripts: Callable[[Kit], Mapping[str, str]]
+    advice: str = ""
+    folder: str = ""
+    tar: str = ""
+    public: bool = False
+
+
+PENDING = {
+    Verdict.UNGRADED: "Graded later: by a person, or on the course's machine.",
+    Verdict.INTERNAL: "The harness failed here, at no cost to you; it is graded again.",
+}
+CHECK_BYTES = 8_000  # of what is said about one check: platforms show all of them below one another
+
+
+def said(check: CheckResult) -> str:
+    """What a student reads of a check: plain text, nothing in it runs or hides."""
+    text = PENDING.get(check.verdict) or "\n".join(filter(None, (check.message, check.detail)))
+    return clip(plain(text), CHECK_BYTES)
+
+
+def named(question: QuestionResult, check: CheckResult) -> str:
+    """A check's name in one line."""
+    return brief(f"{question.title}: {check.title}", 200)
+
+
+Keep = Callable[[Judged], None]
+Grade = Callable[[Plan, Assignment, Submission, Keep], Scorecard]
+
+
+class DeadlineReached(Exception):
+    """Our own deadline, some time before the platform's."""
+
+
+@dataclass
+class _Run:
+    """One submission while it is graded: what is known, and who is told."""
+
+    spec: Assignment
+    submission: Submission
+    task: Task
+    publish: Callable[[State], None]
+    began: float = field(default_factory=time.monotonic)
+    known: dict[str, Judged] = field(default_factory=dict)
+
+    def keep(self, judged: Judged) -> None:
+        """A question is finished."""
+        self.known[judged.question.id] = judged
+        self.tell("Not finished yet.")
+
+    def tell(self, why: str, card: Scorecard | None = None) -> State:
+        """Write what is known; `card` is the whole, when there is one."""
+        unfinished = frozenset(() if card else (q.id for q in self.spec.questions if q.id not in self.known))
+        whole = card or unjudged.scorecard(self.spec, self.submission, why, self.known)
+        seconds = time.monotonic() - self.began
+        state = State(folding.folded(whole), unfinished, why, seconds, self.task.remarks)
+        self.publish(state)
+        return state
+
+
+def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> State:
+    """Grade what was handed in under `root` with the package's content; the state that was written last."""
+    kit = Kit.model_validate_json((package / KIT).read_bytes())
+    spec = assignment.load(package / kit.assignment)
+    task = autograder.read(root)
+    running = _Run(spec, _submission(task, package), task, lambda state: autograder.write(root, state, kit))
+    running.tell("The grading has begun and is not finished.")
+    try:
+        with _deadline(kit.seconds):
+            return running.tell("", grade(_plan(package, kit), spec, running.submission, running.keep))
+    except DeadlineReached:
+        return running.tell(f"The time of {kit.seconds:.0f} seconds was over before this was finished.")
+    except GraderError as e:
+        running.tell("The autograder could not run, at no cost to you: tell the course's staff.")
+        raise UsageError(f"the autograder could not run: {e}") from e
+
+
+def _submission(task: Task, package: Path) -> Submission:
+    """All files of the folder are one student's but the package's own; what cannot be taken is its problem."""
+    ours = package.resolve().relative_to(task.folder.resolve()).parts if _inside(package, task.folder) else None
+
+    def share(entries: Sequence[intake.Entry], _root: str) -> tuple[intake.Groups, tuple[str, ...]]:
+        return {task.student_id: [e for e in entries if not ours or e.path[: len(ours)] != ours]}, ()
+
+    try:
+        taken = intake.take(task.folder, share=share)
+    except UsageError as e:
+        return Submission(task.student_id, (), f"Nothing here can be graded: {e}", name=task.name)
+    only = taken.submissions[0]
+    known = {"name": task.name, "late": task.late, "submitted_at": task.submitted_at}
+    return Submission(only.student_id, only.files, only.problem, only.notes, **known)  # type: ignore[arg-type]
+
+
+def _inside(package: Path, folder: Path) -> bool:
+    return package.resolve().is_relative_to(folder.resolve()) and package.resolve() != folder.resolve()
+
+
+def _plan(package: Path, kit: Kit) -> Plan:
+    """Everything but what needs training, unless the package has images."""
+    images = str(package / kit.data) if kit.data else None
+    return Plan(
+        str(package / kit.assignment),
+        str(package / kit.reference) if kit.reference else None,
+        images,
+        "cpu",
+        "quick",
+        1,
+        None,
+        train=images is not None,
+    )
+
+
+@contextlib.contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """Raises DeadlineReached in the block after so many seconds, whatever it waits for. Main thread, Unix."""
+
+    def over(_number: int, _frame: object) -> None:
+        raise DeadlineReached
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Write a file so that a reader, or whoever kills us, finds the old one or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_text(text, encoding="utf-8", newline="\n")
+    unfinished.replace(path)

@@ -1,0 +1,86 @@
+"""An external grader for PrairieLearn: everything lies in the question's tests/, which is /grade/tests when it runs.
+
+PrairieLearn puts the right answers of the question's variant into /grade/data/data.json. They are deleted before any
+student code starts. It has no hidden results: the score is shown at once, and hidden checks are in it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
+from grader.text import plain
+
+
+def read(root: Path) -> Task:
+    """The student's files; PrairieLearn does not say whose they are. The variant's answers are deleted."""
+    (root / "data" / "data.json").unlink(missing_ok=True)
+    return Task(root / "student")
+
+
+def write(root: Path, state: State, kit: Kit) -> None:
+    """Replace results.json. NaN would make all of it unreadable there, so it is refused here."""
+    text = json.dumps(results(state, kit), allow_nan=False)
+    replace_file(root / "results" / "results.json", text)
+
+
+def results(state: State, kit: Kit) -> dict[str, Any]:
+    """results.json: a score between 0 and 1, and the checks that may be seen."""
+    most = state.card.max_points
+    seen = kit.hidden == "visible"
+    return {
+        "gradable": True,
+        "score": min(1.0, max(0.0, round(state.card.points / most, 6))) if most else 0.0,
+        "message": plain(state.heading(with_hidden=seen)),
+        "tests": [
+            {
+                "name": named(question, check),
+                "points": check.points,
+                "max_points": check.max_points,
+                "message": said(check),
+            }
+            for question, check in state.shown(with_hidden=seen)
+        ],
+    }
+
+
+RUN = """\
+#!/usr/bin/env bash
+# PrairieLearn runs this for each submission. There are results from the first moment, whatever happens later.
+base="${AUTOGRADER_ROOT:-/grade}"
+python="${AUTOGRADER_PYTHON:-python3}"
+mkdir -p "$base/results"
+printf '%s' '{"gradable": true, "score": 0, "message": "The autograder did not start: tell the course staff."}' \\
+  > "$base/results/results.json"
+export PYTHONPATH="$base/tests/engine" PYTHONDONTWRITEBYTECODE=1
+export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+"$python" -P -m grader.cli lms-run prairielearn --root "$base" --package "$base/tests"
+exit 0
+"""
+
+DOCKERFILE = """\
+# The image that info.json names: build it beside tests/, and push it where PrairieLearn can pull it.
+FROM python:3.12-slim
+COPY tests/requirements.txt tests/pip-options.txt /tmp/
+RUN pip install --no-cache-dir $(cat /tmp/pip-options.txt) -r /tmp/requirements.txt
+"""
+
+
+def scripts(kit: Kit) -> Mapping[str, str]:  # noqa: ARG001  # the shape of an autograder
+    """What PrairieLearn starts, the part of info.json that says so, and how to make the image."""
+    options = {
+        "enabled": True,
+        "image": "NAME-OF-YOUR-IMAGE",
+        "entrypoint": "/grade/tests/run.sh",
+        "timeout": 600,
+        "enableNetworking": False,
+    }
+    part = {"gradingMethod": "External", "externalGradingOptions": options}
+    return {"tests/run.sh": RUN, "info.part.json": json.dumps(part, indent=2) + "\n", "Dockerfile": DOCKERFILE}
+
+
+ADVICE = "Put tests/ into the question's folder and info.part.json into its info.json; build the image of Dockerfile."
+AUTOGRADER = Autograder("prairielearn", "PrairieLearn", 600, read, write, scripts, ADVICE, folder="tests")
