@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from grader import __version__, assignment, handout
 from grader.errors import AssignmentError
+from grader.intake import CAPS, MB
 from tests.tiny import Tiny
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -96,6 +97,18 @@ def test_the_readme_states_the_limits(language):
     for package in CNN.allowed_packages:
         if package != "IPython":  # there because notebooks import it, not for students to choose
             assert {"sklearn": "scikit-learn", "PIL": "Pillow"}.get(package, package) in readme(language)
+
+
+def test_the_students_guide_states_the_limits_that_hold():
+    guide = (ROOT / "docs" / "student.md").read_text(encoding="utf-8")
+    limits = [CNN.limits_of(CNN.question(q)) for q in ("q1_conv2d", "q6_lenet", "q7_efficientnet")]
+    times = " | ".join(f"{x.wall_seconds:g} s" for x in limits)
+    memory = " | ".join(f"{x.memory_mib >> 10} GiB" for x in limits)
+    assert f"| time for one request | {times} |" in guide
+    assert f"| memory | {memory} |" in guide
+    assert f"{CAPS.student_bytes // MB} MB in {CAPS.student_files:,} files, of which {CAPS.source_files}" in guide
+    assert f"a notebook up to {CAPS.notebook_bytes // MB} MB" in guide
+    assert f"up to {CAPS.module_bytes // MB} MB. Data sets" in " ".join(guide.split())
 
 
 # --- secrecy ----------------------------------------------------------------------------------------------------------
