@@ -14,6 +14,7 @@ import pytest
 
 from grader import intake
 from grader.errors import UsageError
+from grader.folders import read_file
 from grader.intake import CAPS, collect, take
 from grader.model import Submission
 
@@ -254,7 +255,7 @@ def test_a_link_to_a_folder_is_never_entered(tmp_path: Path) -> None:
 def test_a_file_swapped_for_a_link_after_the_look_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "submission.py").symlink_to("/etc/passwd")
     with pytest.raises(intake.Unreadable, match="cannot be read"):
-        intake._read_file(tmp_path / "submission.py", CAPS)
+        read_file(tmp_path / "submission.py", CAPS)
 
 
 @posix
