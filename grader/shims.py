@@ -43,6 +43,7 @@ def install() -> None:
     _answer_downloads()
     saving.install()
     builtins.input = _no_input
+    sys.argv[:] = ["submission.py"]  # argparse at the top level finds no arguments, and takes its defaults
 
 
 def said() -> tuple[str, ...]:

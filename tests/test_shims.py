@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import argparse
 import builtins
 import importlib
 import sys
@@ -25,6 +26,7 @@ def shimmed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for owner, name in places:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
+    monkeypatch.setattr(sys, "argv", list(sys.argv))
     monkeypatch.setattr(shims, "_said", [])
     shims.install()
     yield
@@ -38,6 +40,13 @@ def test_a_network_sent_to_a_gpu_stays_and_runs() -> None:
     x = torch.ones(4, 3, device="cuda").cuda(non_blocking=True).to(0)
     assert net(x).device.type == net.weight.device.type == "cpu"
     assert isinstance(net.weight, nn.Parameter)
+
+
+@pytest.mark.usefixtures("shimmed")
+def test_a_parser_of_arguments_takes_its_defaults() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--hidden", default=30)
+    assert parser.parse_args().hidden == 30
 
 
 @pytest.mark.usefixtures("shimmed")

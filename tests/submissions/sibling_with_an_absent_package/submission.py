@@ -1,0 +1,2 @@
+from model import LeNet
+from layers import relu, linear

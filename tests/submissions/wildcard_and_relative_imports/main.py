@@ -1,0 +1,2 @@
+from layers import *
+from nets.lenet import LeNet
