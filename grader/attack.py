@@ -41,6 +41,8 @@ from grader.scratch import Scratch
 from grader.stage import CLEAN, Stage, stage
 
 REJECTED = "REJECTED"
+Tried = Literal["worker", "death", "lost", "classic", "stdout", "pytest", "unpack", "loaded"]
+"""The ways in which an attack is let loose where nothing protects."""
 MORE_SECONDS = 2.0
 
 
@@ -64,9 +66,7 @@ class Control(Value):
     which systems it fails all the same, `why` why it is not tried.
     """
 
-    arm: Literal[
-        "worker", "death", "classic", "stdout", "pytest", "unpack", "page", "path", "sheet", "harmful", "none"
-    ] = "worker"
+    arm: Tried | Literal["page", "path", "sheet", "harmful", "none"] = "worker"
     achieved: float | None = None
     root: bool = False
     unless: str = ""

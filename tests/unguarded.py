@@ -20,9 +20,11 @@ import torch
 from grader import assignment
 from grader.assignment import Limits
 from grader.attack import Case, accomplice, handed_in, one_file, processes
-from grader.crew import Crew
+from grader.crew import Crew, Source
+from grader.errors import WorkerLost
 from grader.model import Scorecard, Submission, Verdict
-from grader.process import Unanswered
+from grader.origin import Zygote
+from grader.process import Allowance, Unanswered, Worker
 from grader.stage import SECRET_VARIABLE, Stage
 from grader.student import Student
 from grader.table import FORMULA
@@ -71,9 +73,9 @@ class Range:
         self._tries += 1
         return self.scratch.parent / f"workshop{self._tries}"
 
-    def answer(self, submission: Submission) -> tuple[float, str]:
+    def answer(self, submission: Submission, source: Source | None = None) -> tuple[float, str]:
         """The first number of a submission's answer, and what it printed. Raises `Unanswered`."""
-        student = Student(submission, self._assignment, self.crew)
+        student = Student(submission, self._assignment, source or self.crew)
         try:
             number = float(student.run("relu", INPUT).flatten()[0])
         finally:
@@ -111,6 +113,27 @@ def death(case: Case, place: Range) -> bool:
     except Unanswered as e:
         return e.verdict is Verdict.CRASHED
     return False
+
+
+def lost(case: Case, place: Range) -> bool:
+    """The process that all workers come from dies, here one that nobody starts again."""
+    zygote = Zygote(place.scratch)
+    with contextlib.closing(zygote):
+        with contextlib.suppress(WorkerLost):
+            place.answer(handed_in(case, place.stage, place.workshop()), Once(zygote))
+        return not zygote.alive
+
+
+class Once:
+    """Workers of one zygote."""
+
+    def __init__(self, zygote: Zygote) -> None:
+        self._zygote = zygote
+        self.close = zygote.close
+
+    def worker(self, allowance: Allowance, prelude: tuple[str, ...] = ()) -> Worker:  # noqa: ARG002  # as any source
+        """A fresh one."""
+        return self._zygote.worker(allowance)
 
 
 def classic(case: Case, place: Range) -> bool:
@@ -174,6 +197,20 @@ def unpack(case: Case, place: Range) -> bool:
     return bool(outside) or secret or drowned
 
 
+def loaded(case: Case, place: Range) -> bool:
+    """Whoever loads the network that was handed in runs its code."""
+    folder = place.workshop()
+    folder.mkdir()
+    (model,) = built(case, place.stage, folder).rglob("*.pt2")
+    code = "import sys, torch; torch.export.load(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", code, str(model)], capture_output=True)
+    mark = Path(place.stage.places["MARK"])
+    left = list(mark.iterdir())
+    for path in left:
+        path.unlink()
+    return bool(left)
+
+
 def extracted(path: Path, target: Path) -> list[Path]:
     """Unpack a zip as it says."""
     written = []
@@ -234,9 +271,11 @@ def sheet(card: Scorecard) -> bool:
 TRIED: dict[str, Callable[[Case, Range], float]] = {
     "worker": worker,
     "death": death,
+    "lost": lost,
     "classic": classic,
     "stdout": stdout,
     "pytest": under_pytest,
     "unpack": unpack,
+    "loaded": loaded,
 }
 SHOWN: dict[str, Callable[[Scorecard], bool]] = {"page": page, "path": path, "sheet": sheet}
