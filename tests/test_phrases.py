@@ -21,9 +21,9 @@ ENGINE = ROOT / "reports" / "phrases.zh-TW.toml"
 ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
-    "advice answers cards compare diagnosis expectations flow intake judge measurement naming notebook pieces plugin "
+    "advice answers cards compare diagnosis expectations entries flow folders handed intake judge measurement naming notebook pieces plugin "
     "practice process reading recorder roles running scope shelf shims siblings source station student testimony "
-    "training graph/capture graph/measure"
+    "training zips graph/capture graph/measure"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")
@@ -178,6 +178,7 @@ SMALL = Phrases(
         ("a.py: it is so", "a.py：it 是如此"),  # noqa: RUF001  # full width in Chinese
         ("it is very wide.", "it 是 very wide。"),
         ("it is {a}.", "it 是 {a}。"),
+        ("so is so.", "so 是如此。"),
     ],
 )
 def test_the_most_specific_phrase_is_taken_and_fields_keep_their_values(english: str, shown: str) -> None:
