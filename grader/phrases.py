@@ -3,8 +3,9 @@
 Theory of operation. A catalogue is a TOML file of pairs: an English phrase with fields in braces, and its translation
 with the same fields; `{count:n}` holds a number only, `{name:w}` one word, `{x:i}` one item of a list. A text is
 translated as a whole where a phrase fits it, else sentence by sentence, else part by part; what no phrase fits stays as
-it is. What a field holds is translated in the same way. Fields hold what students wrote, so that fitting is by plain
-search, from left to right and never back: no text can make it slow, as it could a regular expression.
+it is. What a field holds is translated in the same way, but for numbers and single words, which are mostly names. It
+may be a student's own text, so that fitting is by plain search, from left to right and never back: no text can make it
+slow, as it could a regular expression.
 
 The engine's phrases are `reports/phrases.<language>.toml`. An assignment's own, and its titles, lie in its folder as
 `<language>.toml`; those of hidden checks in the reference's folder, where students never see them.
@@ -128,7 +129,8 @@ class Phrases:
             return known + "。" * stop
         for phrase in self._open:
             if (values := phrase.fit(bare)) is not None:
-                shown = {name: self._translated(value, depth + 1) for name, value in values.items()}
+                names = {f for f, kind in zip(phrase.fields, phrase.kinds, strict=True) if kind in ("n", "w")}
+                shown = {f: v if f in names else self._translated(v, depth + 1) for f, v in values.items()}
                 return phrase.filled(shown) + "。" * stop
         return None
 
@@ -215,7 +217,9 @@ def scorecard(card: Scorecard, say: Phrases) -> Scorecard:
             "questions": tuple(_question(q, say) for q in card.questions),
             "models": tuple(_network(m, say) for m in card.models),
             "notes": tuple(map(say, card.notes)),
-            "isolation": card.isolation.model_copy(update={"reason": say(card.isolation.reason)}),
+            "isolation": card.isolation.model_copy(
+                update={"name": say(card.isolation.name), "reason": say(card.isolation.reason)}
+            ),
         }
     )
 
