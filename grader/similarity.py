@@ -26,7 +26,7 @@ from grader.model import Alike, CodeLine, File, Similarity, Submission
 
 KEPT = "similarity.json"
 LENGTH = 14  # nodes: about two statements; shorter ones are idioms
-FEWEST = 25  # shingles that must be left of both: what is shorter proves nothing
+FEWEST = 40  # shingles that must be left of both: what is shorter proves nothing
 COMMON_FROM = 4  # students below which "most of the class" means nothing
 MOST_PAIRS = 12
 MOST_LINES = 60  # of each side of a pair

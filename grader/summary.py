@@ -11,6 +11,7 @@ from statistics import StatisticsError, correlation, fmean, median
 
 from grader.charts import Dot
 from grader.model import (
+    EXPLANATION,
     Baseline,
     CheckResult,
     Difference,
@@ -272,7 +273,7 @@ def checks(scorecards: Sequence[Scorecard]) -> list[CheckSummary]:
     for scorecard in scorecards:
         for question in scorecard.questions:
             for check in question.checks:
-                if check.verdict is not Verdict.UNGRADED:
+                if check.id != EXPLANATION and check.verdict is not Verdict.UNGRADED:
                     found.setdefault((question.id, check.id), []).append((scorecard, question, check))
     return sorted((_check(rows) for rows in found.values()), key=lambda c: (-c.failed, c.passed))
 

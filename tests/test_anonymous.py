@@ -5,10 +5,12 @@ import stat
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from grader import anonymous, report
+from grader import anonymous, cli, report
 from grader.errors import UsageError
 from grader.model import Gradebook, Mark
+from grader.store import Run, Store
 from tests import gradebooks
 
 NAMES = {"b10902001": "Ada Lovelace", "wang": "王小明", "x.y@z.edu": "Max Li"}
@@ -95,3 +97,28 @@ def test_what_is_no_key_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "key.json").write_text(text)
     with pytest.raises(UsageError, match=r"key\.json is no key of codes"):
         anonymous.read(tmp_path / "key.json")
+
+
+def graded(folder: Path) -> None:
+    """A folder in which the signed class was graded."""
+    book = signed()
+    fields = dict.fromkeys(
+        ("assignment_digest", "reference_digest", "engine", "python", "torch", "device", "recipe"), ""
+    )
+    run = Run(assignment=book.assignment, seed=0, data_digest="", isolation=0, basis="", environment={}, **fields)
+    with Store(folder, write=True) as store:
+        number = store.begin(run, [(s.student_id, s.submission_digest) for s in book.scorecards])
+        for card in book.scorecards:
+            store.add_scorecard(number, card, "")
+
+
+@pytest.mark.slow
+def test_the_command_writes_pages_under_codes_and_keeps_the_key_outside(tmp_path: Path) -> None:
+    graded(tmp_path)
+    done = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--anonymous"], catch_exceptions=False)
+    key = anonymous.read(tmp_path / "anonymous-key.json")
+    assert (done.exit_code, set(key)) == (0, set(NAMES))
+    pages = {p.stem for p in (tmp_path / "anonymous" / "students").iterdir()}
+    assert pages == set(key.values())
+    again = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--anonymous"], catch_exceptions=False)
+    assert (again.exit_code, anonymous.read(tmp_path / "anonymous-key.json")) == (0, key)

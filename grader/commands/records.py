@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import getpass
+import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
-from grader import pages, remembered
+from grader import anonymous, pages, remembered
+from grader import report as report_pages
 from grader.commands.shared import OK, OutputOption, known_question, out
 from grader.errors import UsageError
 from grader.model import Mark, QuestionResult
 from grader.store import Kept, Kind, Store
 
+CODED, KEY = "anonymous", "anonymous-key.json"  # the pages under codes, and whose is which
 FolderArgument = Annotated[Path, typer.Argument(metavar="OUT", help="The folder of the grades.")]
 StudentArgument = Annotated[str, typer.Argument(metavar="STUDENT", help="The student's id, as in the gradebook.")]
 QuestionArgument = Annotated[str, typer.Argument(metavar="QUESTION", help="The question's id, such as q1_conv2d.")]
@@ -46,12 +49,30 @@ def report(
     lang: Annotated[
         Literal["en", "zh-TW"] | None, typer.Option("--lang", help="Language of the pages.", show_default="as before")
     ] = None,
+    coded: Annotated[
+        bool, typer.Option("--anonymous", help=f"Codes instead of names, into OUT/{CODED}; the key stays beside it.")
+    ] = False,
+    open_page: Annotated[bool, typer.Option("--open", help="Open the class's page in the browser.")] = False,
 ) -> int:
     """Write the pages and the gradebook again from what is stored; nothing is graded."""
     with Store(output, write=True) as store:
-        page = pages.write(store, pages.gradebook(store), pages.look(store, lang or pages.language(store)))
+        look = pages.look(store, lang or pages.language(store))
+        page = _coded(store, look) if coded else pages.write(store, pages.gradebook(store), look)
     out.print(f"Class page: {page}", soft_wrap=True)
+    if open_page:
+        webbrowser.open(page.resolve().as_uri())
     return OK
+
+
+def _coded(store: Store, look: pages.Look) -> Path:
+    """The class under codes; the same people keep theirs from time to time."""
+    book, key_file = pages.gradebook(store), store.folder / KEY
+    key = anonymous.draw((card.student_id for card in book.scorecards), anonymous.read(key_file))
+    with pages.writing(store.folder):
+        anonymous.write(key, key_file)
+        page = report_pages.write(anonymous.anonymous(book, key), store.folder / CODED, look.lang, look.folders)
+    out.print(f"Key: {key_file} (with it the codes are names again: keep it to yourself)", soft_wrap=True)
+    return page
 
 
 def override(
