@@ -21,9 +21,9 @@ ENGINE = ROOT / "reports" / "phrases.zh-TW.toml"
 ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
-    "advice answers cards compare diagnosis expectations entries flow folders handed intake judge measurement naming notebook pieces plugin "
-    "practice process reading recorder roles running scope shelf shims siblings source station student testimony "
-    "training zips graph/capture graph/measure"
+    "advice answers cards cells compare decoding diagnosis entries expectations flow folders handed intake judge "
+    "measurement naming notebook pieces plugin practice process reading recorder roles running scope shelf shims "
+    "siblings source station student testimony training zips graph/capture graph/measure"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")
