@@ -193,6 +193,15 @@ def test_a_fault_of_ours_costs_nothing_and_is_told_to_staff(tiny: Tiny, tmp_path
     assert "/secret" not in text
 
 
+@pytest.mark.parametrize("platform", AUTOGRADERS)
+def test_a_message_of_any_characters_is_written(tmp_path: Path, platform: str):
+    message = "half \ud800 null \0 \x1b[31mred\x1b[0m \u202eright |--|> :=>> `</script> 🙂\n" * 2000
+    AUTOGRADERS[platform].write(tmp_path, state(gradebooks.check(Verdict.FAILED, message=message)), KIT)
+    written = [p.read_text(encoding="utf-8") for p in tmp_path.rglob("*") if p.is_file()]
+    assert any("🙂" in text or "\\ud83d" in text for text in written)
+    assert not [t for t in written if "\x1b" in t or "\u202e" in t or len(t) > 40_000]
+
+
 @pytest.mark.parametrize("when", ["hidden", "visible"])
 @pytest.mark.parametrize("platform", AUTOGRADERS)
 def test_nothing_of_a_hidden_check_is_written_anywhere(tmp_path: Path, platform: str, when: str):

@@ -231,5 +231,5 @@ def replace_file(path: Path, text: str) -> None:
     """Write a file so that a reader, or whoever kills us, finds the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_text(text, encoding="utf-8", newline="\n")
+    unfinished.write_bytes(text.encode("utf-8", "replace"))  # a student's message may hold half a character
     unfinished.replace(path)

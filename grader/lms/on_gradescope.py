@@ -59,7 +59,7 @@ def _span(late: datetime, due: datetime) -> str:
 def write(root: Path, state: State, kit: Kit) -> None:
     """Replace results.json."""
     text = json.dumps(results(state, kit), ensure_ascii=False, allow_nan=False, indent=1)
-    replace_file(root / "results" / "results.json", text.encode("utf-8", "replace").decode())
+    replace_file(root / "results" / "results.json", text)
 
 
 def results(state: State, kit: Kit) -> dict[str, Any]:
