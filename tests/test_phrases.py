@@ -185,6 +185,11 @@ def test_the_most_specific_phrase_is_taken_and_fields_keep_their_values(english:
     assert SMALL(english) == shown
 
 
+def test_a_students_name_that_is_a_word_of_ours_stays(chinese: Phrases) -> None:
+    text = "nothing is named relu or alike; found instead: size (assignment, a.py, line 3); inputs (class, a.py, line 4)"
+    assert re.findall(r"\w+(?=\uff08)", chinese(text)) == ["size", "inputs"]
+
+
 def test_fields_of_one_name_must_hold_the_same() -> None:
     twice = Phrases({"{a} or {a}": "{a} {a}"})
     assert twice("x or x") == "x x"
