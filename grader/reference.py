@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grader import answers
+from grader import answers, building
 from grader.assignment import Assignment
 from grader.errors import AssignmentError
 from grader.graph.capture import Captured, NotCapturable, capture
@@ -83,7 +83,7 @@ class Reference:
         if (file, name, more) not in self._captured:
             torch.manual_seed(self._assignment.seeds.weights + more)
             network = next(q.network for q in self._assignment.questions if q.network)
-            model = answers.build_model(name, self._value(file, name), network.classes, network.input_shape[0])
+            model = building.build_model(name, self._value(file, name), network.classes, network.input_shape[0])
             self._captured[file, name, more] = self._capture(file, name, model, network.input_shape)
         return self._captured[file, name, more]
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import nn
 
-from grader import answers, naming
+from grader import building, naming
 from grader.notebook import Book
 from grader.shelf import Shelf, described
 
@@ -75,7 +75,7 @@ def _try_all(book: Book, question: Question, taken: set[str]) -> tuple[list[Cand
         value = shelf.get(candidate.name)
         try:
             model = _fitted(candidate.name, value, question["network"])
-        except answers.NotAnAnswer as e:
+        except building.NotAnAnswer as e:
             reasons += [str(e)] if candidate.kind == "module" else []
         except BaseException as e:  # noqa: BLE001  # trying is how we find out
             error = described(e)
@@ -89,8 +89,8 @@ def _try_all(book: Book, question: Question, taken: set[str]) -> tuple[list[Cand
 
 def _fitted(name: str, value: object, network: Question) -> nn.Module:
     """The network behind a name, if it has the right shapes. Raises what it raises, or `NotAnAnswer`."""
-    model = answers.build_model(name, value, network["classes"], network["input_shape"][0])
-    answers.check_output(name, model, tuple(network["input_shape"]), network["classes"])
+    model = building.build_model(name, value, network["classes"], network["input_shape"][0])
+    building.check_output(name, model, tuple(network["input_shape"]), network["classes"])
     return model
 
 

@@ -14,7 +14,8 @@ from safetensors.torch import load_file
 from torch import nn
 
 from grader import assignment
-from grader.answers import NotAnAnswer, build_model, run_layer
+from grader.answers import run_layer
+from grader.building import NotAnAnswer, build_model
 from grader.graph.capture import capture
 from grader.graph.rebuild import rebuild
 from grader.recipe import Recipe

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader import answers, diagnosis
+from grader import building, diagnosis
 from grader.shelf import described
 
 SHAPE, CLASSES = (3, 32, 32), 10
@@ -44,7 +44,7 @@ def test_the_sizes_on_the_way_and_the_next_step_are_told(model: nn.Module, told:
 
 def test_what_a_network_raises_is_told_with_the_diagnosis() -> None:
     with pytest.raises(RuntimeError) as raised:
-        answers.check_output("LeNet", net(features=256), SHAPE, CLASSES)
+        building.check_output("LeNet", net(features=256), SHAPE, CLASSES)
     message = described(raised.value)["message"]
     assert "mat1 and mat2 shapes cannot be multiplied (2x400 and 256x10). An image of 3 x 32 x 32 becomes" in message
 

@@ -21,8 +21,8 @@ ENGINE = ROOT / "reports" / "phrases.zh-TW.toml"
 ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
-    "advice answers cards cells compare decoding diagnosis entries expectations flow folders handed intake judge "
-    "measurement naming notebook pieces plugin practice process reading recorder roles running scope shelf shims "
+    "advice answers building cards cells compare decoding diagnosis entries expectations flow folders handed intake "
+    "judge measurement naming notebook pieces plugin practice process reading recorder roles running scope shelf shims "
     "siblings source station student testimony training zips graph/capture graph/measure"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
@@ -186,7 +186,9 @@ def test_the_most_specific_phrase_is_taken_and_fields_keep_their_values(english:
 
 
 def test_a_students_name_that_is_a_word_of_ours_stays(chinese: Phrases) -> None:
-    text = "nothing is named relu or alike; found instead: size (assignment, a.py, line 3); inputs (class, a.py, line 4)"
+    text = (
+        "nothing is named relu or alike; found instead: size (assignment, a.py, line 3); inputs (class, a.py, line 4)"
+    )
     assert re.findall(r"\w+(?=\uff08)", chinese(text)) == ["size", "inputs"]
 
 
