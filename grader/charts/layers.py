@@ -57,7 +57,8 @@ def window(sliding: Window, t: Text) -> Markup:
     rows_made, columns_made = (min(size, MOST_MADE) for size in made) if made else (0, 0)
     cell = min(LARGEST_CELL, (WIDTH - 60) / (columns + columns_made), WIDTH / max(rows, rows_made))
     board = _Board(10.0, 34.0, rows, columns, cell)
-    parts = [tag("text", t("chart.input"), x=board.left, y=12)]
+    name = t("chart.input" if sliding.padding == (0, 0) else "chart.padded_input")
+    parts = [tag("text", name, x=board.left, y=12)]
     parts += board.grid(sliding)
     parts += [board.elements(sliding, 0, "element"), board.frame(sliding, 0, "position")]
     if made is None:
@@ -65,7 +66,7 @@ def window(sliding: Window, t: Text) -> Markup:
     moved = made[1] > 1 and sliding.stride[1] + windows.extent(sliding, 1) <= board.columns
     if moved:
         parts.append(board.frame(sliding, sliding.stride[1], "position next"))
-    left = max(board.right + 30, board.left + length(t("chart.input")) + 12)
+    left = max(board.right + 30, board.left + length(name) + 12)
     out = _Board(left, 34.0, rows_made, columns_made, cell)
     parts.append(tag("path", cls="arrow", d=f"M{board.right + 9:.1f} 44h11m-4 -4l4 4l-4 4"))
     parts.append(tag("text", t("chart.output"), x=out.left, y=12))
