@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 
-from grader import assignment, batch
+from grader import assignment, batch, text
 from grader.assignment import Assignment
 from grader.batch import Event, Journal
 from grader.commands.grading import reference_folder
@@ -16,9 +18,10 @@ from grader.errors import UsageError
 from grader.lms import autograder, grades, outgoing, packages
 from grader.lms.autograder import Keep
 from grader.lms.autograders import AUTOGRADERS
+from grader.lms.canvas_comments import Canvas, Change, Where
 from grader.lms.platform import Choices
 from grader.lms.sheet import Filled
-from grader.model import Scorecard, Submission
+from grader.model import Gradebook, Scorecard, Submission
 from grader.plan import Plan
 
 SHOWN = 5  # names in a message
@@ -27,7 +30,7 @@ SHOWN = 5  # names in a message
 def export(
     platform: Annotated[str, typer.Argument(help="canvas, moodle, gradescope, nbgrader, otter or csv.")],
     graded: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `grader grade -o` wrote.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The file to write.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.")] = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="The platform's own sheet, as it exported it.")] = None,
     column: Annotated[
         str | None, typer.Option("--column", help="The heading of the grades, or Canvas' number of the assignment.")
@@ -38,11 +41,24 @@ def export(
     include_pending: Annotated[
         bool, typer.Option("--include-pending", help="Also those who wait for a mark, with the points so far.")
     ] = False,
+    upload: Annotated[
+        bool, typer.Option("--upload", help="Canvas: send grades and pages to it, or show that.")
+    ] = False,
+    url: Annotated[str, typer.Option("--url", help="The address of your Canvas.")] = "",
+    course: Annotated[str, typer.Option("--course", help="The number of the course in Canvas.")] = "",
+    assignment_number: Annotated[
+        str, typer.Option("--assignment", help="The number of the assignment in Canvas.")
+    ] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Send what is otherwise only shown.")] = False,
 ) -> int:
     """Write the grades in a platform's form: its own sheet with one column filled, or a table."""
     if feedback and platform != "moodle":
         raise UsageError("--feedback makes Moodle's zip of feedback files: use it with moodle.")
     book = grades.gradebook(graded)
+    if upload:
+        return _upload(platform, book, Where(url, course, assignment_number), include_pending=include_pending, yes=yes)
+    if output is None:
+        raise UsageError("say with -o where the grades are to be written.")
     choices = Choices(column, include_pending)
     filled = outgoing.export(platform, book, sheet, choices)
     _write(output, filled.data)
@@ -81,6 +97,35 @@ def _tell(filled: Filled) -> None:
 def _some(names: tuple[str, ...]) -> str:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
+
+
+def _table(changes: list[Change]) -> Table:
+    """What would be sent, a line for each student."""
+    table = Table("student", "in Canvas", "points", "what")
+    for change in changes:
+        table.add_row(text.plain(change.card.student_id), change.before, change.points, change.action)
+    return table
+
+
+def _upload(platform: str, book: Gradebook, where: Where, *, include_pending: bool, yes: bool) -> int:
+    """Show what would be sent to Canvas, and send it when told to."""
+    token = os.environ.get("CANVAS_API_TOKEN")
+    if platform != "canvas" or not (token and where.url and where.course and where.assignment):
+        raise UsageError(
+            "--upload is for canvas, with --url, --course and --assignment, and a token in CANVAS_API_TOKEN."
+        )
+    canvas = Canvas(where, token)
+    changes = canvas.changes(book, include_pending=include_pending)
+    out.print(_table(changes))
+    wanted = sum(c.wanted for c in changes)
+    if not yes:
+        out.print(f"Nothing was sent. To send {wanted}, add --yes.")
+        return OK
+    faults = [(change, why) for change, why in canvas.send(changes, book.title) if why]
+    for change, why in faults:
+        complain(f"{change.card.student_id}: {why}")
+    out.print(f"Sent: {wanted - len(faults)} of {wanted}.{' Run it again for the others.' if faults else ''}")
+    return SOME_INTERNAL if faults else OK
 
 
 def package(

@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 
 from grader.model import CheckResult, QuestionResult, Scorecard, Verdict, Visibility
 
+LOST = "Hidden checks try other inputs than the public ones, or ask for more."
+
 
 def folded(card: Scorecard) -> Scorecard:
     """The scorecard with one line for the hidden checks of each question; every total is the same."""
@@ -44,4 +46,5 @@ def _line(id: str, title: str, checks: Sequence[CheckResult], good: bool | None,
         verdict=Verdict.UNGRADED if good is None else Verdict.PASSED if good else Verdict.FAILED,
         points=points,
         max_points=round(sum(c.max_points for c in checks), 4),
+        message=LOST if good is False else "",
     )
