@@ -20,8 +20,6 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor, nn
 
-from grader import saving
-
 ACCELERATORS = ("cuda", "mps", "xpu")
 FACTORIES = (
     "empty zeros ones full rand randn randint randperm arange linspace eye tensor as_tensor "
@@ -41,7 +39,6 @@ def install() -> None:
     """Change torch and the built-in functions of this process; it is a worker and lives for one submission."""
     _keep_on_cpu()
     _answer_downloads()
-    saving.install()
     builtins.input = _no_input
     sys.argv[:] = ["submission.py"]  # argparse at the top level finds no arguments, and takes its defaults
 
