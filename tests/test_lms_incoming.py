@@ -221,6 +221,14 @@ def test_metadata_that_is_no_table_is_refused(tmp_path: Path, text: str):
         incoming.take(path)
 
 
+def test_the_metadata_of_a_large_class_is_read(tmp_path: Path):
+    filler = f"  :results: {' '.join(map(str, range(400_000)))}\n"  # 2.7 MB
+    path = zipped(
+        tmp_path, "submission_1/a.py", **{gradescope.METADATA: f"submission_1:\n  :submitters:\n  - :sid: s1\n{filler}"}
+    )
+    assert [s.student_id for s in incoming.take(path).submissions] == ["s1"]
+
+
 def test_metadata_constructs_nothing(tmp_path: Path):
     made = tmp_path / "made"
     text = f'submission_1:\n  :submitters: !!python/object/apply:os.mkdir ["{made}"]\n'

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -20,7 +20,8 @@ from grader.errors import UsageError
 from grader.lms import grades, outgoing
 from grader.lms.platform import Choices
 from grader.lms.sheet import Filled, Sheet
-from grader.model import Gradebook, QuestionResult, Scorecard, Verdict, Visibility
+from grader.model import Gradebook, Mark, QuestionResult, Scorecard, Verdict, Visibility
+from grader.store import Run, Store
 from tests import gradebooks
 
 NAMES = (
@@ -47,7 +48,7 @@ BASE = gradebooks.failing("base", Verdict.PASSED)
 def card(i: int, *, pending: bool = False, **fields: object) -> Scorecard:
     """The scorecard of the i-th student, with points in quarters."""
     passed = gradebooks.check(Verdict.PASSED, "one", 100).model_copy(update={"points": (i * 7 % 400) / 4})
-    checks = [passed] + [gradebooks.check(Verdict.UNGRADED, "explanation", 6)] * pending
+    checks = [passed] + [gradebooks.check(Verdict.UNGRADED, "explanation", 6, id="explanation")] * pending
     question = QuestionResult(id="q1_conv2d", title="Q1 Convolution", checks=tuple(checks))
     values = {"student_id": f"s{i}", "questions": (question,), "name": name(i), **fields}
     return BASE.model_copy(update=values)
@@ -89,6 +90,7 @@ def put_back(filled: bytes, original: bytes) -> bytes:
 cells = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
 
 
+@settings(max_examples=40)
 @given(st.lists(st.lists(cells, min_size=2, max_size=4), min_size=1, max_size=5), st.sampled_from([",", ";", "\t"]))
 def test_a_sheet_reads_what_another_program_wrote(rows: list[list[str]], delimiter: str):
     rows[0] = ["a", "b", *["c"] * (len(rows[0]) - 2)]
@@ -369,6 +371,19 @@ def test_what_cannot_be_exported_is_explained(tmp_path: Path, arguments: list[st
     assert code
     assert message in said
     assert not (tmp_path / "f.csv").exists()
+
+
+def test_a_persons_mark_makes_points_final(tmp_path: Path):
+    """The store is asked, not the files that were written before somebody marked."""
+    waiting = card(1, pending=True, platform="canvas", platform_id="9001")
+    run = Run("cnn-cifar10", "a", "r", "0.1.0", "3.11", "2.6", "cpu", 0, "quick", "", 0, "b1", {"title": "CNN"})
+    with Store(tmp_path, write=True) as store:
+        store.add_scorecard(store.begin(run, []), waiting, "b1")
+        assert filled_canvas(table(canvas_rows(2)), *grades.gradebook(tmp_path).scorecards).pending == ("s1",)
+        mark = Mark(points=4, who="lin", at="2026-01-02T03:04:05+00:00")
+        store.add_mark(waiting, "q1_conv2d", "mark", mark)
+    filled = filled_canvas(table(canvas_rows(2)), *grades.gradebook(tmp_path).scorecards)
+    assert [row[5] for row in parsed(filled.data)[2:4]] == ["", "5.75"]
 
 
 def test_a_folder_without_scorecards_is_refused(tmp_path: Path):

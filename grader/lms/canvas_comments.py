@@ -127,7 +127,8 @@ class Canvas:
 def tag(card: Scorecard) -> str:
     """Names what the page says: equal for equal results, however long they took."""
     seen = [
-        [q.id, [[c.title, c.verdict, c.points, c.message] for c in q.checks]] for q in folding.folded(card).questions
+        [q.id, q.points, [[c.title, c.verdict, c.points, c.message] for c in q.checks]]
+        for q in folding.folded(card).questions
     ]
     text = json.dumps([card.student_id, card.submission_digest, seen], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]

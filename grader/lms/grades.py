@@ -8,15 +8,27 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from grader import pages
 from grader.errors import UsageError
 from grader.model import Gradebook, Scorecard
+from grader.store import NAME, Store
 
 # What a spreadsheet takes for a formula at the beginning of a cell, the full-width signs included.
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # noqa: RUF001  # the full-width forms are meant
 
 
 def gradebook(out: Path) -> Gradebook:
-    """The class that a grading wrote into a folder. Raises `UsageError`."""
+    """The class in a folder that a grading filled, with the points that people gave. Raises `UsageError`.
+
+    The store is asked; a folder that has none, because only its scorecards were copied, is read from those.
+    """
+    if (out / NAME).is_file():
+        with Store(out) as store:
+            return pages.gradebook(store)
+    return _of_files(out)
+
+
+def _of_files(out: Path) -> Gradebook:
     paths = sorted((out / "scorecards").glob("*.json"))
     if not paths:
         raise UsageError(f"{out} holds no scorecards: give the folder that `grader grade -o` wrote.")
