@@ -55,7 +55,7 @@ def grade(order: Order, outlet: Outlet, choice: Choice = EVERYTHING) -> int:
         _rename(store, work, order.submissions)
         if work.left:
             _run(store, order, found, work, outlet, display)
-        similarity.keep(outlet.folder, order.submissions, order.assignment.folder / "handout")
+            _compare(order, outlet.folder)
         book = pages.gradebook(store, order.assignment.id)
         page = pages.write(store, book, pages.look(store, outlet.lang, order.assignment.id))
     display.end(book, {s.student_id for s in order.submissions}, page)
@@ -90,8 +90,12 @@ def _run(store: Store, order: Order, found: Basis, work: Remainder, outlet: Outl
         plan = replace(order.plan, scratch=scratch)
         journal = batch.Journal(work.finished, keep)
         batch.grade(plan, order.assignment, submissions, display.watch, take, journal)
-        with pages.writing(store.folder):
-            similarity.keep(store.folder, order.submissions, order.assignment.folder / "handout")
+
+
+def _compare(order: Order, folder: Path) -> None:
+    """Whose code is alike; that changes with who is graded."""
+    with pages.writing(folder):
+        similarity.keep(folder, order.submissions, order.assignment.folder / "handout")
 
 
 @contextlib.contextmanager

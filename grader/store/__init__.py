@@ -36,6 +36,7 @@ class Store:
         if not write and not self._path.is_file():
             raise UsageError(f"there are no grades in {folder}: wanted a folder that `grader grade -o` has filled.")
         self.lock = lock.Lock(folder) if write else None
+        self._cards: dict[int, Scorecard] = {}  # read once: rows never change
         try:
             with _explained(self._path):
                 self._connection = self._opened(write)
@@ -174,7 +175,7 @@ class Store:
         """The newest complete scorecard of each student, with the marks that hold, sorted by student."""
         rows = self._select("SELECT * FROM current_scorecards WHERE assignment = ? ORDER BY student", assignment)
         marks = self._marks(assignment)
-        return [kept(row, marks) for row in rows]
+        return [kept(row, self._card(row), marks) for row in rows]
 
     def marked(self, card: Scorecard) -> Scorecard:
         """A scorecard with the marks that hold for it."""
@@ -183,7 +184,12 @@ class Store:
     def history(self, student: str) -> list[Kept]:
         """Every complete scorecard of a student, the oldest first, without marks."""
         rows = self._select("SELECT * FROM scorecards WHERE student = ? ORDER BY id", student)
-        return [kept(row, {}) for row in rows]
+        return [kept(row, self._card(row), {}) for row in rows]
+
+    def _card(self, row: sqlite3.Row) -> Scorecard:
+        if row["id"] not in self._cards:
+            self._cards[row["id"]] = Scorecard.model_validate_json(row["card"])
+        return self._cards[row["id"]]
 
     def events(self, student: str) -> list[Event]:
         """Everything that people decided on a student's submissions, the oldest first."""

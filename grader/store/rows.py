@@ -83,9 +83,8 @@ def past(row: sqlite3.Row) -> PastRun:
     return PastRun(row["id"], row["started"], run, ended, how, row["submissions"], row["graded"])
 
 
-def kept(row: sqlite3.Row, marks: Mapping[SubmissionKey, list[sqlite3.Row]]) -> Kept:
+def kept(row: sqlite3.Row, graded: Scorecard, marks: Mapping[SubmissionKey, list[sqlite3.Row]]) -> Kept:
     """A row of scorecards, with the marks that were given for what it is of."""
-    graded = Scorecard.model_validate_json(row["card"])
     card = marked(graded, marks.get((row["student"], row["submission"]), []))
     return Kept(row["id"], row["run"], row["at"], row["basis"], bool(row["final"]), row["level"], graded, card)
 
