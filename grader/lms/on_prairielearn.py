@@ -64,8 +64,8 @@ exit 0
 DOCKERFILE = """\
 # The image that info.json names: build it beside tests/, and push it where PrairieLearn can pull it.
 FROM python:3.12-slim
-COPY tests/requirements.txt tests/pip-options.txt /tmp/
-RUN pip install --no-cache-dir $(cat /tmp/pip-options.txt) -r /tmp/requirements.txt
+COPY tests/requirements.txt tests/pip-options.txt ./
+RUN pip install --no-cache-dir $(cat pip-options.txt) -r requirements.txt
 """
 
 
