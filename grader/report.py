@@ -123,7 +123,7 @@ def class_page(gradebook: Gradebook, lang: str = "en", folders: Folders = ()) ->
 
 
 def _fit(template: str, values: dict[str, Any], lang: str, limit_bytes: int) -> str:
-    """Render with as much of the students' text as the page has room for."""
+    """Render with as much of the students' text, of long lists and of images as the page has room for."""
     page = ""
     for share in SHARES:
         page = _render(template, values, lang, share)
@@ -138,7 +138,10 @@ def _render(template: str, values: dict[str, Any], lang: str, share: float) -> s
     def text(value: str, limit_bytes: int = 4000) -> str:
         return clip(plain(value), int(limit_bytes * share), t("page.left_out", count="{count}"))
 
-    return _environment().get_template(template).render(t=t, text=text, **values)
+    def most(count: int, least: int) -> int:
+        return max(least, int(count * share))
+
+    return _environment().get_template(template).render(t=t, text=text, most=most, **values)
 
 
 @cache

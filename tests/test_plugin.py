@@ -48,7 +48,7 @@ def judge(zygote: Crew) -> Judge:
                 measure=None,
                 began=lambda _: None,
                 checked=lambda *_: None,
-                decided=lambda case, question: None,
+                decided=lambda *_: None,
                 finish=finish,
             )
         )
@@ -232,3 +232,40 @@ def test_conftest_and_configuration_beside_the_checks_are_not_read(judge: Judge,
     (tiny.assignment / "checks" / "conftest.py").write_text("raise RuntimeError\n")
     (tiny.assignment / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
     assert judge(tiny, submission("ada", RIGHT))["ada"]["test_a"].verdict is Verdict.PASSED
+
+
+class Sliding(Tiny):
+    """The tiny assignment with a window to its answer."""
+
+    def write(self) -> Tiny:
+        super().write()
+        path = self.assignment / "assignment.toml"
+        text = path.read_text(encoding="utf-8")
+        path.write_text(
+            text.replace('name = "double"', 'name = "double", window = { kernel = [1, 1] }'), encoding="utf-8"
+        )
+        return self
+
+
+LOOK = '''
+import torch
+from grader.compare import same
+
+
+def {}(student):
+    """double doubles."""
+    x = torch.ones(1, 2, 3)
+    same(student.run("double", x), 2 * x, "double")
+'''
+
+
+def test_a_wrong_answer_is_kept_with_its_place_and_window_and_in_hidden_checks_without_a_size(
+    judge: Judge, tmp_path: Path
+):
+    sliding = Sliding(tmp_path, public=LOOK.format("test_small"), hidden=LOOK.format("test_random"))
+    wrong = submission("bob", "def double(x):\n    return 2 * x + (x.cumsum(2) == 3)\n")
+    shown, hidden = judge(sliding, wrong, submission("ada", RIGHT))["bob"].values()
+    assert (shown.answer, shown.difference.index, shown.difference.tenths) == ("double", (0, 0, 2), ("009", "009"))
+    assert (shown.difference.largest, hidden.difference.largest) == (1.0, None)
+    assert hidden.difference.tenths == shown.difference.tenths
+    assert shown.window.plane == hidden.window.plane == (2, 3)

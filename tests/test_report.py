@@ -356,6 +356,13 @@ def test_nothing_for_students_holds_a_byte_of_a_rubric(tmp_path: Path) -> None:
     assert holding == {"index.html"}
 
 
+def test_a_class_without_a_wrong_answer_has_no_table_of_them() -> None:
+    book = gradebooks.book([gradebooks.failing(n, Verdict.PASSED) for n in ("ada", "bob")])
+    text = Page(report.class_page(book)).text
+    assert "Everybody passed every check that was judged." in text
+    assert "most common wrong answers" not in text
+
+
 def test_a_class_without_faults_needs_nobody() -> None:
     book = gradebooks.book([gradebooks.failing(n, Verdict.PASSED) for n in ("ada", "bob")])
     assert "Nobody: nothing failed on our side" in Page(report.class_page(book)).text
