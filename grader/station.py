@@ -18,7 +18,7 @@ from grader.assignment import Answer, Assignment, Limits, Question
 from grader.crew import Patience, Source, prelude
 from grader.errors import WorkerLost
 from grader.model import Submission, Verdict
-from grader.process import Allowance, Unanswered, Worker
+from grader.process import KILL, Allowance, Unanswered, Worker
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
 REFUSED = re.compile(
@@ -59,6 +59,7 @@ class Station:
         self._read: dict[str, Any] | None = None
         self._refusal: Unanswered | None = None
         self._given_up: set[str] = set()  # ways of finding an answer that ended the worker
+        self._was_killed = False
         self._printed: list[str] = []
         self._tries: list[str] = []
         self._remarks_on_steps: list[str] = []
@@ -152,9 +153,22 @@ class Station:
         assert self._worker is not None  # noqa: S101  # started by the caller
         try:
             return self._worker.ask(request, wall_seconds)
-        except Unanswered:
+        except Unanswered as e:
+            if self._killed_by_another(e, self._worker):
+                raise WorkerLost("the worker was killed, and none of its limits says why") from e
             self._printed.append(self._worker.output)
             raise
+
+    def _killed_by_another(self, why: Unanswered, worker: Worker) -> bool:
+        """Whether a kill that none of its limits explains ended it: a person's, or the system's for want of memory.
+
+        Once, that is taken for no fault of the submission's, and it is asked again; a second time it stands.
+        """
+        if why.verdict is not Verdict.OUT_OF_MEMORY or self._was_killed:
+            return False
+        death = worker.end()
+        self._was_killed = death.signal == KILL and death.memory_bytes < self.limits.memory_mib << 20
+        return self._was_killed
 
     def _accepted(self, reply: wire.Message, name: str) -> wire.Message:
         """The reply, unless it says that there is no answer."""
