@@ -175,6 +175,11 @@ class QuestionResult(Value):
         return sum(c.max_points for c in self.checks if c.id == EXPLANATION)
 
     @property
+    def standing(self) -> tuple[CheckResult, ...]:
+        """The checks whose verdict stands: all but an explanation that a person has marked."""
+        return tuple(c for c in self.checks if not (self.mark and c.id == EXPLANATION))
+
+    @property
     def waits_for_mark(self) -> bool:
         """Whether there is an explanation that nobody has marked."""
         return not (self.mark or self.override) and any(c.verdict is Verdict.UNGRADED for c in self.checks)
@@ -472,8 +477,8 @@ class Scorecard(Value):
 
     @property
     def checks(self) -> tuple[CheckResult, ...]:
-        """Every check, in the order of the questions."""
-        return tuple(check for question in self.questions for check in question.checks)
+        """Every check whose verdict stands, in the order of the questions."""
+        return tuple(check for question in self.questions for check in question.standing)
 
     @property
     def summary(self) -> str:

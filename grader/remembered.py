@@ -39,7 +39,7 @@ def scorecard(kept: Kept) -> Group:
     card = kept.card
     table = Table("question", "points", "verdicts", "by a person", title=f"{plain(card.student_id)}: {card.summary}")
     for question in card.questions:
-        counts = Counter(c.verdict for c in question.checks)
+        counts = Counter(c.verdict for c in question.standing)
         verdicts = Text("  ").join(Text(f"{n} ").append(verdict(v)) for v, n in counts.most_common())
         points = f"{question.points:g}/{question.max_points:g}"
         table.add_row(question.title, points, verdicts, Text("; ".join(_by_person(question))))

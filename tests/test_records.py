@@ -137,6 +137,7 @@ def test_a_mark_ends_the_wait_for_it(graded: Path, grader: Command):
     assert grader("mark", "ada", "q2", "3", "--why", "half of it", "-o", graded)[0] == 0
     assert points(graded, "ada") == ("5", "0")
     assert "half of it" in page(graded, "ada")
+    assert "a person will mark this" not in page(graded, "ada")
     assert 'id="unmarked"' in (graded / "index.html").read_text(encoding="utf-8")  # bob still waits
     grader("mark", "bob", "q2", "5", "-o", graded)
     assert 'id="unmarked"' not in (graded / "index.html").read_text(encoding="utf-8")

@@ -1,0 +1,97 @@
+"""Grading into a store that is there already, and into a folder that cannot take one."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.store import NAME, Store
+from tests.tiny import RIGHT, WRONG, Tiny
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")
+pytestmark = [pytest.mark.slow, linux]
+
+ROOT = Path(__file__).resolve().parent.parent
+Result = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    handed_in = tmp_path / "class"
+    handed_in.mkdir()
+    for name, source in {"ada": RIGHT, "bob": WRONG}.items():
+        (handed_in / f"{name}.py").write_text(source, encoding="utf-8")
+    return Tiny(tmp_path / "tiny").write()
+
+
+def grader(*arguments: str | Path, most_bytes: int | None = None) -> Result:
+    """The command in a process of its own, which may write no file larger than `most_bytes`."""
+    limit = None if most_bytes is None else lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    command = [sys.executable, "-m", "grader.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, preexec_fn=limit)
+
+
+def grade(tiny: Tiny, *more: str | Path, most_bytes: int | None = None) -> Result:
+    where = ["-a", tiny.assignment, "--reference", tiny.reference, "-o", out(tiny), "--device", "cpu"]
+    handed_in = tiny.folder.parent / "class"
+    return grader("grade", handed_in, *where, "--trust-submissions", "--json-lines", *more, most_bytes=most_bytes)
+
+
+def out(tiny: Tiny) -> Path:
+    return tiny.folder.parent / "out"
+
+
+def begun(result: Result) -> list[str]:
+    """Who was graded."""
+    assert result.returncode in (0, 1), result.stderr
+    said = [json.loads(line) for line in result.stdout.splitlines()]
+    return [one["student"] for one in said if one["event"] == "began"]
+
+
+def test_only_what_has_changed_is_graded_again(tiny: Tiny):
+    assert begun(grade(tiny)) == ["ada", "bob"]
+    assert begun(grade(tiny)) == []
+    (tiny.folder.parent / "class" / "bob.py").write_text(RIGHT, encoding="utf-8")
+    assert begun(grade(tiny)) == ["bob"]
+    assert begun(grade(tiny, "--force")) == ["ada", "bob"]
+    check = tiny.assignment / "checks" / "test_q1_double.py"
+    check.write_text(check.read_text() + "# mended\n")
+    assert begun(grader("regrade", "-o", out(tiny), "--student", "ada", "--json-lines")) == ["ada"]
+    assert begun(grader("regrade", "-o", out(tiny), "--failed", "--json-lines")) == []
+    assert begun(grade(tiny)) == ["bob"]
+    with Store(out(tiny)) as store:
+        assert [r.graded for r in store.runs()] == [2, 1, 2, 1, 1]
+
+
+def test_a_second_run_on_one_folder_is_refused_while_the_first_has_it(tiny: Tiny):
+    out(tiny).mkdir()
+    with Store(out(tiny), write=True):
+        result = grade(tiny)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert f"is being written by process {os.getpid()} on " in result.stderr
+
+
+def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_loses_nothing(tiny: Tiny):
+    assert begun(grade(tiny)) == ["ada", "bob"]
+    size = (out(tiny) / NAME).stat().st_size
+    result = grade(tiny, "--force", most_bytes=size // 2)
+    assert result.returncode == 2, result.stderr
+    assert result.stderr.startswith("grader: ")
+    assert result.stderr.count("\n") == 1
+    with Store(out(tiny)) as store:
+        assert [k.card.summary for k in store.current("tiny")] == ["4 of 4", "0 of 4"]
+    assert begun(grade(tiny)) == []
+
+
+def test_a_folder_that_cannot_be_written_is_refused_with_a_sentence(tiny: Tiny):
+    out(tiny).mkdir()
+    (out(tiny) / NAME).mkdir()  # root may write anywhere, but not over a folder
+    result = grade(tiny)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "unable to open database file" in result.stderr
