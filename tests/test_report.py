@@ -385,9 +385,10 @@ def test_a_class_in_which_everything_ended_alike_has_a_page(verdict: Verdict) ->
 @pytest.mark.parametrize("kind", ["student", "class"])
 def test_hostile_text_changes_nothing_but_text(kind: str) -> None:
     book = gradebooks.gradebook(12)
+    short = [s.model_copy(update={"models": s.models[:1]}) for s in book.scorecards]  # so that nothing is left out
 
     def page(text: str) -> Page:
-        cards = [with_text(s, text) for s in book.scorecards]
+        cards = [with_text(s, text) for s in short]
         if kind == "student":
             return student(cards[0])
         return Page(report.class_page(Gradebook(assignment=text, title=text, scorecards=tuple(cards), rubrics={})))
