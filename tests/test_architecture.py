@@ -22,6 +22,7 @@ PACKAGE = ROOT / "grader"
 ATTACKS = ROOT / "tests" / "attacks"
 WITHOUT_TORCH = ["assignment", "batch", "charts", "cli", "console", "content", "errors", "intake", "model", "recipe"]
 WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "summary", "text", "unjudged"]
+WITHOUT_TORCH += ["basis", "pages", "progress", "remainder", "remembered", "store"]
 BESIDE_STUDENT_CODE = ["zygote", "sandbox.linux", "sandbox.plain", "sandbox.probe", "sandbox.trial"]
 # `sandbox` itself holds the choice of a sandbox, which is the judge's and imports what it needs when it chooses.
 OWN_EXCEPTIONS = ["errors", "sandbox.survey", "model"]
