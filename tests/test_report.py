@@ -23,7 +23,19 @@ from hypothesis import strategies as st
 
 from grader import content, report
 from grader import table as table_of
-from grader.model import Difference, Gradebook, QuestionResult, Scorecard, SeedNoise, SeedResult, Verdict, Visibility
+from grader.model import (
+    Alike,
+    CodeLine,
+    Difference,
+    Gradebook,
+    QuestionResult,
+    Scorecard,
+    SeedNoise,
+    SeedResult,
+    Similarity,
+    Verdict,
+    Visibility,
+)
 from grader.text import HIDDEN
 from grader.wording import LANGUAGES, strings
 from tests import gradebooks
@@ -80,6 +92,13 @@ def replaced(value: Any, text: str) -> Any:
     if isinstance(value, list):
         return [replaced(v, text) for v in value]
     return text if isinstance(value, str) else value
+
+
+def alike(text: str) -> Similarity:
+    """Two submissions whose names and code are this text."""
+    line = CodeLine(number=1, text=text)
+    pair = Alike(students=(text, text), share=1.0, shingles=9, left=(line,), right=(line,))
+    return Similarity(compared=2, highest=(0,) * 9 + (2,), found=1, pairs=(pair,))
 
 
 def with_text(card: Scorecard, text: str) -> Scorecard:
@@ -391,7 +410,8 @@ def test_hostile_text_changes_nothing_but_text(kind: str) -> None:
         cards = [with_text(s, text) for s in short]
         if kind == "student":
             return student(cards[0])
-        return Page(report.class_page(Gradebook(assignment=text, title=text, scorecards=tuple(cards), rubrics={})))
+        book = Gradebook(assignment=text, title=text, scorecards=tuple(cards), similarity=alike(text))
+        return Page(report.class_page(book))
 
     hostile = page(HOSTILE)
     assert hostile.skeleton == page("harmless").skeleton

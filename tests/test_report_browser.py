@@ -18,7 +18,7 @@ from grader import report
 from grader.model import Gradebook, Verdict
 from grader.wording import LANGUAGES
 from tests import gradebooks
-from tests.test_report import HOSTILE, with_text
+from tests.test_report import HOSTILE, alike, with_text
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = [
@@ -115,7 +115,13 @@ def formulas() -> Gradebook:
 def written(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """Reports by name: languages, sizes, and one in which every text is hostile."""
     hostile = [with_text(s, HOSTILE) for s in gradebooks.gradebook(12).scorecards]
-    book = Gradebook(assignment=HOSTILE, title=HOSTILE, scorecards=tuple(hostile), rubrics={"q1_conv2d": HOSTILE})
+    book = Gradebook(
+        assignment=HOSTILE,
+        title=HOSTILE,
+        scorecards=tuple(hostile),
+        rubrics={"q1_conv2d": HOSTILE},
+        similarity=alike(HOSTILE),
+    )
     classes = {
         "en": gradebooks.gradebook(30),
         "zh-TW": gradebooks.gradebook(12, stand_in=True),
