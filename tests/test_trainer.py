@@ -210,6 +210,17 @@ def test_a_killed_process_is_replaced(trainer: Trainer, network: CapturedNetwork
     assert trainer.submit(Job(network, RECIPE, seed=20)).result().verdict is Verdict.PASSED
 
 
+def test_a_process_that_is_killed_once_costs_the_network_nothing(trainer: Trainer, network: CapturedNetwork):
+    left = [signal.SIGKILL]
+
+    def kill_once(*_: int) -> None:
+        if left:
+            os.kill(pids(trainer)[0], left.pop())
+
+    assert trainer.submit(Job(network, RECIPE, seed=21), kill_once).result().verdict is Verdict.PASSED
+    assert left == []
+
+
 def test_leaving_stops_what_runs_and_cancels_what_waits(drawn: DataSet, network: CapturedNetwork):
     with Trainer(drawn) as left:
         running, waiting = left.submit(Job(network, ENDLESS)), left.submit(Job(network, ENDLESS, seed=1))

@@ -133,6 +133,8 @@ class Trainer:
             with self._lock:
                 self._counts = replace(self._counts, done=self._counts.done + 1)
             verdict, reason = process.run(_request(key, job, path), job.wall_seconds, progress)
+            if verdict is Verdict.CRASHED:  # somebody may have killed it, and that is no fault of the network's
+                verdict, reason = process.run(_request(key, job, path), job.wall_seconds, progress)
         finally:
             self._idle.put(process)
         if verdict is not Verdict.PASSED:
