@@ -1,32 +1,27 @@
-"""Submissions -> Gradebook. The coordinator: starts the judge, follows what it says, and alone writes results.
+"""Submissions -> Gradebook. The coordinator: shares out a class, follows what judges say, and alone writes results.
 
-No torch here: a command answers at once, and the judge, which needs it, is a process of its own that may die without
-taking a finished result along. Messages between the two are JSON.
+No torch here: a command answers at once, and a judge, which needs it, is a process of its own, here or on another
+machine, that may die without taking a finished result along. Messages are JSON.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
-import os
-import signal
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, replace
-from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from grader import errors, unjudged
 from grader.assignment import Assignment
+from grader.engines.job import ENDS, Engine, Finished, Job, Message
+from grader.engines.local import Local
 from grader.model import Judged, Scorecard, Submission, Verdict
 from grader.plan import Plan
 
 SCRATCH = "torchgrader-"  # how the names of temporary folders begin
-Finished = Mapping[str, Mapping[str, Judged]]
-"""Finished questions, by student and question."""
+MOST_GONE = 3  # machines that a submission may lose before it is taken to be what ends them
 
 
 @dataclass(frozen=True)
@@ -51,8 +46,23 @@ class Journal:
     keep: Callable[[Submission, Judged], None] = lambda _submission, _judged: None
 
 
-class JudgeLost(Exception):
-    """The judge's process died."""
+@dataclass
+class _Share:
+    """What one judge had: whom it began, and the message that ended it."""
+
+    submissions: Sequence[Submission]
+    begun: list[str] = field(default_factory=list)
+    end: Message = field(default_factory=dict)
+
+    @property
+    def gone(self) -> bool:
+        """Whether its machine was lost, which no submission is to blame for."""
+        return self.end.get("event") == "gone"
+
+    @property
+    def why(self) -> str:
+        """Why it left somebody without a scorecard."""
+        return str(self.end.get("text") or "the judge ended without a result")
 
 
 def grade(
@@ -62,14 +72,16 @@ def grade(
     watch: Watch,
     take: Take,
     journal: Journal | None = None,
+    engine: Engine | None = None,
 ) -> None:
     """Grade all; `take` gets each scorecard the moment it is complete, the journal each question.
 
-    When the judge dies, the submissions that it had begun are tried once more, one at a time; one that kills it again
-    gets INTERNAL in what is not finished, which costs no points. The others go on with a new judge.
+    When a judge dies, the submissions that it had begun are tried once more, one at a time; one that kills it again
+    gets INTERNAL in what is not finished, which costs no points. The others go on with a new judge. When a machine is
+    lost, what it had not finished is shared out again. Without an engine, the judge runs on this machine.
     """
     with _scratch(plan) as there:
-        _Class(there, assignment, submissions, watch, take, journal or Journal()).grade()
+        _Class(there, assignment, submissions, watch, take, journal or Journal(), engine or Local()).grade()
 
 
 @contextlib.contextmanager
@@ -93,6 +105,7 @@ class _Class:
         watch: Watch,
         take: Take,
         journal: Journal,
+        engine: Engine,
     ) -> None:
         self._plan = plan
         self._assignment = assignment
@@ -100,42 +113,61 @@ class _Class:
         self._watch = watch
         self._take = take
         self._journal = journal
+        self._engine = engine
+        self._machines_lost: Counter[str] = Counter()
         self._finished = {student: dict(known) for student, known in journal.finished.items()}
 
     def grade(self) -> None:
         """Until nobody is left."""
         while self._left:
-            begun, why = self._attempt(list(self._left.values()))
-            for submission in [self._left[i] for i in begun if i in self._left]:
-                _, why = self._attempt([submission])
-                self._give_up(submission, why)
-            if not begun:  # it does not even start
-                for submission in list(self._left.values()):
-                    self._give_up(submission, why)
+            shares = self._attempt(self._engine.shares(list(self._left.values())))
+            for share in (s for s in shares if not s.gone and not s.begun):  # its judge does not even start
+                self._give_up(share)
+            suspects = [i for s in shares if not s.gone for i in s.begun if i in self._left]
+            for share in self._attempt([[self._left[i]] for i in suspects]):
+                if not share.gone:
+                    self._give_up(share)
 
-    def _give_up(self, submission: Submission, why: str) -> None:
-        if submission.student_id in self._left:
+    def _give_up(self, share: _Share) -> None:
+        """Whoever of a share is left gets INTERNAL in what is not finished."""
+        for submission in [s for s in share.submissions if s.student_id in self._left]:
             known = self._finished.get(submission.student_id, {})
-            self._done(unjudged.scorecard(self._assignment, submission, why, known))
+            self._done(unjudged.scorecard(self._assignment, submission, share.why, known))
 
     def _done(self, scorecard: Scorecard) -> None:
         submission = self._left.pop(scorecard.student_id)
         self._finished.pop(scorecard.student_id, None)
         self._take(scorecard.handed_in_as(submission))
 
-    def _attempt(self, submissions: list[Submission]) -> tuple[list[str], str]:
-        """One judge process; the ids that it began, and how it ended if it died."""
-        begun: list[str] = []
-        try:
-            for message in _messages(self._plan, submissions, self._finished):
+    def _attempt(self, parts: list[list[Submission]]) -> list[_Share]:
+        """One judge for each part; what became of each."""
+        shares = {str(number): _Share(part) for number, part in enumerate(parts)}
+        with contextlib.closing(self._engine.run([self._job(key, s.submissions) for key, s in shares.items()])) as said:
+            for key, message in said:
+                if message["event"] in ENDS:
+                    self._ended(shares[key], message)
+                    continue
                 if message["event"] == "began":
-                    begun.append(message["student_id"])
+                    shares[key].begun.append(message["student_id"])
                 self._follow(message)
-        except JudgeLost as e:
-            return begun, str(e)
-        return begun, "the judge ended without a result"
+        return list(shares.values())
 
-    def _follow(self, message: dict[str, Any]) -> None:
+    def _job(self, key: str, submissions: Sequence[Submission]) -> Job:
+        known = {s.student_id: self._finished[s.student_id] for s in submissions if s.student_id in self._finished}
+        return Job(key, self._plan, tuple(submissions), known)
+
+    def _ended(self, share: _Share, end: Message) -> None:
+        share.end = end
+        left = [s.student_id for s in share.submissions if s.student_id in self._left]
+        if not share.gone or not left:
+            return
+        self._machines_lost.update(left)
+        if max(self._machines_lost[i] for i in left) >= MOST_GONE:
+            self._give_up(share)
+            return
+        self._watch(Event("note", text=f"{share.why}; {len(left)} of its submissions are graded again elsewhere"))
+
+    def _follow(self, message: Message) -> None:
         """Keep what is said, then tell of it. Raises the exception of errors.py that ended the judge."""
         student = message.get("student_id", "")
         match message["event"]:
@@ -154,68 +186,3 @@ class _Class:
             case kind:
                 verdict = Verdict(message["verdict"]) if message.get("verdict") else None
                 self._watch(Event(kind, student, message.get("text", ""), verdict))
-
-
-def _messages(plan: Plan, submissions: list[Submission], finished: Finished) -> Iterator[dict[str, Any]]:
-    """What the judge says, until it is done."""
-    known = {s.student_id: finished[s.student_id] for s in submissions if s.student_id in finished}
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_run_judge, args=(theirs, asdict(plan), submissions, known), daemon=False)
-    process.start()
-    theirs.close()
-    over = False
-    try:
-        while not over:
-            message = json.loads(ours.recv_bytes())
-            over = message["event"] == "done"
-            if not over:
-                yield message
-    except EOFError:
-        process.join()
-        raise JudgeLost(f"the judge's process ended with exit code {process.exitcode}{_last_words(plan)}") from None
-    finally:
-        if not over:
-            process.kill()
-        process.join()
-        ours.close()
-
-
-def _last_words(plan: Plan) -> str:
-    with contextlib.suppress(OSError):
-        words = (Path(plan.scratch) / "judge.log").read_text(errors="replace").strip()[-1500:]
-        return f": {words}" if words else ""
-    return ""
-
-
-def _run_judge(connection: Connection, plan: dict[str, Any], submissions: list[Submission], finished: Finished) -> None:
-    """The judge's process: Ctrl-C is the coordinator's, its end is ours too, and pytest's output goes to a log."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
-    for name, value in {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}.items():
-        os.environ[name] = value  # before torch is imported
-    log = os.open(Path(plan["scratch"]) / "judge.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-    from grader import judge  # torch comes with it
-
-    def say(event: str, **values: Any) -> None:
-        connection.send_bytes(json.dumps({"event": event, **values}).encode())
-
-    try:
-        judge.judge(Plan(**plan), submissions, say, finished)
-    except errors.GraderError as e:
-        say("error", type=type(e).__name__, text=str(e))
-    say("done")
-
-
-def _end_with_parent() -> None:
-    """A judge in the middle of a training says nothing for minutes, so a thread watches for the coordinator's end."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101  # only ever run by _messages
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
