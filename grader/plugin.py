@@ -403,7 +403,7 @@ def _require(case: Case, question: str, check: str) -> None:
     if result.verdict is Verdict.UNGRADED:
         raise Unanswered(Verdict.UNGRADED, result.message)
     if result.verdict is not Verdict.PASSED:
-        raise Unanswered(Verdict.SKIPPED, f"Not run, because this did not pass: {result.title}")
+        raise Unanswered(Verdict.SKIPPED, f"Not run, because this did not pass: {result.title} Mend that first.")
 
 
 def _question_id(item: pytest.Item) -> str:
