@@ -420,6 +420,17 @@ class Environment(Value):
     assignment_digest: str
 
 
+class Lateness(Value):
+    """How late a submission is: `seconds` after its due date, the begun `days` that count, and the percentage of the
+    points reached that they cost. `why` says so in words, with the dates and where each is from.
+    """
+
+    seconds: Points
+    days: Annotated[int, Field(ge=0)]
+    percent: Annotated[float, Field(ge=0, le=100)]
+    why: str
+
+
 class Scorecard(Value):
     """All that is known of one submission. `notes` tell what was unusual.
 
@@ -446,10 +457,11 @@ class Scorecard(Value):
     submitted_at: datetime | None = None
     late: bool | None = None
     claims: tuple[Claim, ...] = ()
+    lateness: Lateness | None = None
 
     def handed_in_as(self, submission: Submission) -> Scorecard:
         """The same with what the platform knows of the submission: whose, when, and what takes the points back."""
-        fields = ("name", "members", "platform", "platform_id", "submitted_at", "late")
+        fields = ("name", "members", "platform", "platform_id", "submitted_at", "late", "lateness")
         return self.model_copy(update={f: getattr(submission, f) for f in fields})
 
     @computed_field  # type: ignore[prop-decorator]
@@ -457,6 +469,22 @@ class Scorecard(Value):
     def points(self) -> float:
         """Points reached so far."""
         return round(sum(q.points for q in self.questions), 4)
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def grade(self) -> float:
+        """The points that count: those reached, less what lateness costs of them."""
+        return round(self.points * (1 - self.late_percent / 100), 4)
+
+    @property
+    def late_percent(self) -> float:
+        """What lateness costs of the points reached, in percent."""
+        return self.lateness.percent if self.lateness else 0.0
+
+    @property
+    def people(self) -> tuple[str, ...]:
+        """The ids of all whose submission it is: a group's members, else the student."""
+        return self.members or (self.student_id,)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -482,9 +510,10 @@ class Scorecard(Value):
 
     @property
     def summary(self) -> str:
-        """Points as people say them: "46 of 60, 10 pending"."""
+        """The grade as people say it: "46 of 60, 10 pending", or "41.4 of 60 (46 less 10 % for lateness)"."""
+        late = f" ({self.points:g} less {self.late_percent:g} % for lateness)" if self.late_percent else ""
         pending = f", {self.pending_points:g} pending" if self.pending_points else ""
-        return f"{self.points:g} of {self.max_points:g}{pending}"
+        return f"{self.grade:g} of {self.max_points:g}{late}{pending}"
 
     def to_json(self) -> str:
         """The published form, indented."""
@@ -498,7 +527,7 @@ class Scorecard(Value):
         return cls.model_validate_json(json.dumps(_without_computed(json.loads(text))))
 
 
-COMPUTED = frozenset({"points", "max_points", "pending_points", "accuracy", "mean_accuracy"})
+COMPUTED = frozenset({"points", "grade", "max_points", "pending_points", "accuracy", "mean_accuracy"})
 
 
 def _without_computed(value: Any) -> Any:
@@ -573,6 +602,7 @@ class Submission:
 
     The rest is what its platform knows of it: `name` is for people to read, `members` are the ids of a group, and
     `platform_id` is what that platform needs to take the points back. `late` None: the platform did not say.
+    `modified_at` is when the newest of its files on this disk was changed.
     """
 
     student_id: str
@@ -585,6 +615,8 @@ class Submission:
     platform_id: str = ""
     submitted_at: datetime | None = None
     late: bool | None = None
+    lateness: Lateness | None = None
+    modified_at: datetime | None = field(default=None, compare=False)
 
     @cached_property
     def digest(self) -> str:
