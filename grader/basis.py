@@ -39,7 +39,7 @@ class Basis:
     recipe: str
     seed: int
     data: str
-    train: bool
+    train: bool | str
     fresh: bool
 
     @property

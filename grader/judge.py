@@ -22,7 +22,7 @@ from grader.assignment import Assignment, Question
 from grader.cards import Setting, judged, scorecard
 from grader.crew import Crew, Source
 from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
-from grader.measurement import Measured, Measurements
+from grader.measurement import Measured, Measurements, OneBatch
 from grader.model import Environment, Judged, Submission
 from grader.origin import Fresh
 from grader.plan import Plan
@@ -67,14 +67,21 @@ def judge(plan: Plan, submissions: list[Submission], say: Say, finished: Finishe
         if images:
             cache = Path(plan.cache) if plan.cache else None
             trainer = stack.enter_context(Trainer(images, device, plan.jobs, cache))
-            measuring: Measurements | Practice = (
-                Measurements(spec, reference, trainer, images, device, plan.speed)
-                if reference
-                else Practice(asked, spec, trainer, images, device)
-            )
+            measuring = _measuring(setting, plan, trainer, images, device)
             stack.callback(measuring.close)
             measure = measuring.start
         _session(setting, submissions, crew, measure, say, finished or {})
+
+
+def _measuring(
+    setting: Setting, plan: Plan, trainer: Trainer, images: data.DataSet, device: str
+) -> Measurements | OneBatch | Practice:
+    """What is measured of networks: all that is graded, the learning of one batch, or a look without a reference."""
+    if setting.reference is None:
+        return Practice(setting.questions, setting.assignment, trainer, images, device)
+    if plan.train == "one_batch":
+        return OneBatch(setting.assignment, trainer, device)
+    return Measurements(setting.assignment, setting.reference, trainer, images, device, plan.speed)
 
 
 def _crew(chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...]) -> tuple[sandbox.Sandbox, Source]:

@@ -13,9 +13,9 @@ Speed = Literal["quick", "full"]
 class Plan:
     """How to grade. Paths are absolute strings, so that the plan can cross to the judge; `fresh`: no zygote.
 
-    `train` False leaves out what needs training; `cache` holds what was trained before. Below isolation level
-    `require` nothing is run; below level 2, which is no sandbox, hidden checks need `trust`.
-    `questions` are the only ones that are run; none named means all.
+    `train` False leaves out what needs training, "one_batch" all of it but the learning of one batch; `cache` holds
+    what was trained before. Below isolation level `require` nothing is run; below level 2, which is no sandbox, hidden
+    checks need `trust`. `questions` are the only ones that are run; none named means all.
     """
 
     assignment: str
@@ -27,7 +27,7 @@ class Plan:
     cache: str | None
     scratch: str = ""
     fresh: bool = False
-    train: bool = True
+    train: bool | Literal["one_batch"] = True
     require: int = 0
     trust: bool = False
     questions: tuple[str, ...] = ()

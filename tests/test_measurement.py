@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -14,7 +15,9 @@ from grader import assignment, statistics
 from grader.assignment import Assignment
 from grader.crew import Crew
 from grader.data import DataSet
-from grader.measurement import Measured, Measurements
+from grader.measurement import Measured, Measurements, OneBatch
+from grader.model import Verdict
+from grader.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
 from grader.student import Student
@@ -216,3 +219,20 @@ def test_a_table_beside_the_layers_is_flagged_and_costs_nothing(measure: Measure
     assert found.notes == ()
     (flag,) = found.flags
     assert flag.startswith("LeNet holds 50,000 numbers (195 KiB) that are not trained")
+
+
+def test_one_batch_is_learnt_without_a_whole_training(zygote: Crew, lenets: Assignment, drawn: DataSet):
+    """A machine without the data set does what one batch can show; the accuracy is said to come later."""
+    spec = lenets.model_copy(update={"recipes": {"q6_lenet": {"cpu-quick": RECIPE}}})
+    sources = {"ada": MAX, "bob": MAX.replace("nn.Linear(84, 10)", "nn.Linear(84, 10), nn.ReLU(), nn.Linear(9, 10)")}
+    with Counting(drawn) as trainer, contextlib.closing(OneBatch(spec, trainer, "cpu")) as one_batch:
+        students = {name: Student(submission(name, source), spec, zygote) for name, source in sources.items()}
+        found = {name: one_batch.start(student).result()["q6_lenet"] for name, student in students.items()}
+        for student in students.values():
+            student.close()
+    losses = found["ada"].one_batch()
+    assert (losses[-1] < losses[0] / 2, trainer.trained, found["ada"].result) == (True, 1, None)
+    for ask, verdict in ((found["ada"].trained, Verdict.UNGRADED), (found["bob"].one_batch, Verdict.RAISED)):
+        with pytest.raises(Unanswered) as caught:
+            ask()
+        assert caught.value.verdict is verdict

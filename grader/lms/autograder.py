@@ -29,7 +29,7 @@ KIT = "kit.json"  # lies beside the engine in every package
 
 
 class Kit(Value):
-    """What a package carries. Paths are relative to the folder that holds `kit.json`."""
+    """What a package carries. Paths are relative to the folder that holds `kit.json`; `points` are all there are."""
 
     platform: str
     assignment: str
@@ -37,6 +37,7 @@ class Kit(Value):
     data: str | None = None
     seconds: float
     hidden: Literal["hidden", "after_due_date", "after_published", "visible"] = "after_due_date"
+    points: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> Stat
     running.tell("The grading has begun and is not finished.")
     try:
         with _deadline(kit.seconds):
-            return running.tell("", grade(_plan(package, kit), spec, running.submission, running.keep))
+            return running.tell("", grade(_plan(package, kit, spec), spec, running.submission, running.keep))
     except DeadlineReached:
         return running.tell(f"The time of {kit.seconds:.0f} seconds was over before this was finished.")
     except GraderError as e:
@@ -196,9 +197,12 @@ def _inside(package: Path, folder: Path) -> bool:
     return package.resolve().is_relative_to(folder.resolve()) and package.resolve() != folder.resolve()
 
 
-def _plan(package: Path, kit: Kit) -> Plan:
-    """Everything but what needs training, unless the package has images."""
+def _plan(package: Path, kit: Kit, spec: Assignment) -> Plan:
+    """Everything, where the package has images; else no training but of one batch, for which drawn images will do."""
     images = str(package / kit.data) if kit.data else None
+    without: bool | Literal["one_batch"] = False
+    if kit.reference and any(q.network for q in spec.questions):
+        without = "one_batch"
     return Plan(
         str(package / kit.assignment),
         str(package / kit.reference) if kit.reference else None,
@@ -207,7 +211,7 @@ def _plan(package: Path, kit: Kit) -> Plan:
         "quick",
         1,
         None,
-        train=images is not None,
+        train=True if images else without,
     )
 
 

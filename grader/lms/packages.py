@@ -43,6 +43,7 @@ def build(
         data=f"data/{data.name}" if data else None,
         seconds=limit - max(LEAST_MARGIN, MARGIN * limit),
         hidden=spec.visibility.hidden_checks,
+        points=spec.max_points,
     )
     if kit.seconds <= 0:
         raise UsageError(f"{limit:.0f} seconds are too few: starting takes some {LEAST_MARGIN:.0f}.")

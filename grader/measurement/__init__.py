@@ -12,5 +12,6 @@ copy of some is scored; what that and the weights tell is for the instructor alo
 
 from grader.measurement.accuracy import Accuracy, Measured, Trained
 from grader.measurement.measurements import Measurements
+from grader.measurement.one_batch import OneBatch
 
-__all__ = ["Accuracy", "Measured", "Measurements", "Trained"]
+__all__ = ["Accuracy", "Measured", "Measurements", "OneBatch", "Trained"]
