@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from grader import advice, wire
 from grader.assignment import Answer, Assignment, Limits, Question
 from grader.crew import Patience, Source, prelude
 from grader.errors import WorkerLost
-from grader.model import Submission, Verdict
+from grader.model import File, Verdict
 from grader.process import KILL, Allowance, Unanswered, Worker
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
@@ -43,15 +44,15 @@ class Station:
 
     def __init__(
         self,
-        submission: Submission,
+        files: Sequence[File],
         questions: list[Question],
         assignment: Assignment,
         crew: Source,
         patience: Patience | None = None,
     ) -> None:
         self._patience = patience or Patience()
-        self._prelude = prelude(f.data for f in submission.files)
-        self._submission = submission
+        self._prelude = prelude(f.data for f in files)
+        self._files = files
         self.questions = questions
         self._assignment = assignment
         self._crew = crew
@@ -129,14 +130,13 @@ class Station:
         self._take(self._accepted(found, "the submission"))
 
     def _load_request(self) -> wire.Message:
-        files = self._submission.files
         body = {
             "questions": [asked(q, self._assignment) for q in self.questions],
-            "files": [f.name for f in files],
+            "files": [f.name for f in self._files],
             "seed": self._assignment.seeds.public,
             "packages": list(self._assignment.allowed_packages),
         }
-        tensors = {str(i): _as_tensor(f.data) for i, f in enumerate(files)}
+        tensors = {str(i): _as_tensor(f.data) for i, f in enumerate(self._files)}
         return wire.Message("load", body, tensors)
 
     def ask(self, request: wire.Message, wall_seconds: float, name: str) -> wire.Message:

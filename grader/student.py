@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from grader import wire
+from grader import outputs, wire
 from grader.assignment import Answer, Assignment, Question
 from grader.crew import Patience, Source
 from grader.graph.rebuild import Network, Refused, rebuild
@@ -49,6 +49,7 @@ class Student:
 
     def __init__(self, submission: Submission, assignment: Assignment, crew: Source) -> None:
         self.submission = submission
+        self._files = outputs.without(submission.files)
         self._assignment = assignment
         self._crew = crew
         self._answers: dict[str, tuple[Question, Answer]] = {
@@ -64,7 +65,7 @@ class Student:
         self.asked: tuple[str, tuple[int, ...]] | None = None  # the name last run, and the shape of its first input
 
     def _station(self, questions: list[Question]) -> Station:
-        return Station(self.submission, questions, self._assignment, self._crew, self._patience)
+        return Station(self._files, questions, self._assignment, self._crew, self._patience)
 
     # ------------------------------------------------------------------------------------------------ for the checks
 
