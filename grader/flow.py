@@ -66,9 +66,10 @@ class Flow:
         self.problems = list(read.problems)
         self.units: list[Unit] = []
         self.flags = 0
+        own = frozenset(s.node.name for s in read.statements if isinstance(s.node, scope.Function))
         for statement in read.statements:
             try:
-                self.units.append(scope.analyse(len(self.units), _rooted(statement)))
+                self.units.append(scope.analyse(len(self.units), _rooted(statement), own))
             except PARSER_FAULTS as e:
                 self.problems.append(Remark(statement.place, f"{e.args[0] if e.args else e}; it was left out."))
             self.flags |= _future(statement.node)

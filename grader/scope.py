@@ -94,8 +94,11 @@ class Unit:
         return isinstance(self.node, ast.Assign) and isinstance(self.node.value, ast.Constant)
 
 
-def analyse(index: int, statement: Statement) -> Unit:
-    """The statement's names and effects. Raises one of `source.PARSER_FAULTS`."""
+def analyse(index: int, statement: Statement, own: frozenset[str] = frozenset()) -> Unit:
+    """The statement's names and effects. `own`: the file's own functions, whose names say nothing of what they set off.
+
+    Raises one of `source.PARSER_FAULTS`.
+    """
     node = statement.node
     table = symtable.symtable(statement.text, "statement", "exec")
     now, later, sets = _reads(table)
@@ -114,8 +117,8 @@ def analyse(index: int, statement: Statement) -> Unit:
         calls=frozenset(_called(executed)),
         sets=sets,
         handed=frozenset(_handed(executed)),
-        effect=_effect(executed),
-        body_effect=_effect(body),
+        effect=_effect(executed, own),
+        body_effect=_effect(body, own),
         body_calls=frozenset(_called(body)),
         alters=bool(function and set(_mutated(body)) & {a.arg for a in ast.walk(function) if isinstance(a, ast.arg)}),
     )
@@ -222,12 +225,12 @@ def _called(nodes: list[ast.AST]) -> Iterator[str]:
             yield node.func.id
 
 
-def _effect(nodes: list[ast.AST]) -> str:
-    """The first effect among what is called."""
+def _effect(nodes: list[ast.AST], own: frozenset[str]) -> str:
+    """The first effect among what is called; a student's own `show` is told by its body, not by its name."""
     for node in nodes:
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else dotted(node.func)
-            if name in EFFECT_OF:
+            if name in EFFECT_OF and not (isinstance(node.func, ast.Name) and name in own):
                 return EFFECT_OF[name]
     return ""
 

@@ -53,6 +53,7 @@ FORMS = {
     "conv_stride": [
         "y = F.conv2d(torch.randn(2, 16, 9, 9), torch.randn(33, 16, 3, 3), torch.zeros(33), 2)",
         "def demo(layer):\n    print(layer(torch.randn(1, 16, 9, 9)))\ndemo(nn.Conv2d(16, 33, 3, stride=(2, 2)))",
+        "def show(layer):\n    print(layer(torch.randn(1, 16, 9, 9)).shape)\nshow(nn.Conv2d(16, 33, 3, stride=2))",
         "if __name__ == '__main__':\n    m = nn.Conv2d(16, 33, kernel_size=3, stride=2)",
         (
             "class Demo(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
