@@ -6,11 +6,11 @@ import contextlib
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grader import batch, pages, rubric, similarity
+from grader import batch, engines, pages, rubric, similarity
 from grader.assignment import Assignment
 from grader.basis import Basis, basis
 from grader.commands.shared import OK, SOME_INTERNAL, make_folder, out
@@ -26,12 +26,13 @@ EVERYTHING = Choice()
 
 @dataclass(frozen=True)
 class Order:
-    """What is to be graded, and how. `origin` says where the submissions came from, for the next time."""
+    """What is to be graded, how and where. `origin` says where the submissions came from, for the next time."""
 
     plan: Plan
     assignment: Assignment
     submissions: list[Submission]
     origin: Mapping[str, str | None]
+    where: engines.Where = field(default_factory=engines.Where)
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,9 @@ def grade(order: Order, outlet: Outlet, choice: Choice = EVERYTHING) -> int:
         display.plan(work)
         _rename(store, work, order.submissions)
         if work.left:
-            _run(store, order, found, work, outlet, display)
-            _compare(order, outlet.folder)
+            with engines.opened(order.where, order.plan.jobs, gpu=order.plan.device == "cuda") as engine:
+                _run(store, order, found, work, outlet, display, engine)
+            _compare(order, store)
         book = pages.gradebook(store, order.assignment.id)
         page = pages.write(store, book, pages.look(store, outlet.lang, order.assignment.id))
     display.end(book, {s.student_id for s in order.submissions}, page)
@@ -71,7 +73,9 @@ def _rename(store: Store, work: Remainder, submissions: list[Submission]) -> Non
             store.add_scorecard(kept.run, renamed, kept.basis)
 
 
-def _run(store: Store, order: Order, found: Basis, work: Remainder, outlet: Outlet, display: Display) -> None:
+def _run(
+    store: Store, order: Order, found: Basis, work: Remainder, outlet: Outlet, display: Display, engine: engines.Engine
+) -> None:
     """A new run over what is left; every result is on disk before it is told."""
     submissions = list(work.left)
     run = store.begin(_row(order, found), [(s.student_id, s.digest) for s in submissions])
@@ -89,13 +93,15 @@ def _run(store: Store, order: Order, found: Basis, work: Remainder, outlet: Outl
     with _ended(store, run), _scratch(store) as scratch, display.shown():
         plan = replace(order.plan, scratch=scratch)
         journal = batch.Journal(work.finished, keep)
-        batch.grade(plan, order.assignment, submissions, display.watch, take, journal)
+        batch.grade(plan, order.assignment, submissions, display.watch, take, journal, engine)
 
 
-def _compare(order: Order, folder: Path) -> None:
-    """Whose code is alike; that changes with who is graded."""
-    with pages.writing(folder):
-        similarity.keep(folder, order.submissions, order.assignment.folder / "handout")
+def _compare(order: Order, store: Store) -> None:
+    """Whose code is alike, in the whole gradebook; that changes with who is graded."""
+    students = frozenset(kept.card.student_id for kept in store.current(order.assignment.id))
+    about = similarity.About(order.assignment.id, students, order.assignment.folder / "handout")
+    with pages.writing(store.folder):
+        similarity.keep(store.folder, order.submissions, about)
 
 
 @contextlib.contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +11,15 @@ import typer
 
 from grader import assignment, content, intake, pages
 from grader.assignment import Assignment
-from grader.commands import classwork
+from grader.commands import classwork, whence
 from grader.commands.classwork import Order, Outlet
 from grader.commands.shared import (
     PROCESSORS,
+    AddressOption,
     AssignmentOption,
     DataOption,
     DeviceOption,
+    EngineOption,
     ForceOption,
     JobsOption,
     JsonLinesOption,
@@ -27,12 +28,12 @@ from grader.commands.shared import (
     RecipeOption,
     RequireOption,
     TrustOption,
-    complain,
     known_question,
-    out,
 )
+from grader.commands.whence import Dates, DueOption, ExtensionsOption, FileTimesOption, TimesOption
+from grader.engines import Name, Where
 from grader.errors import UsageError
-from grader.lms import PLATFORMS, incoming
+from grader.lms import PLATFORMS
 from grader.model import Submission
 from grader.plan import Device, Plan, Speed
 from grader.remainder import Choice
@@ -59,14 +60,24 @@ def grade(
     people: Annotated[Path | None, typer.Option("--roster", help="A CSV with the class's ids and names.")] = None,
     force: ForceOption = False,
     json_lines: JsonLinesOption = False,
+    due: DueOption = None,
+    extensions: ExtensionsOption = None,
+    times: TimesOption = None,
+    file_times: FileTimesOption = False,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
 ) -> int:
     """Grade a class: a folder of submissions in, scorecards and HTML pages out. What is graded already is kept."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
     solutions = reference_folder(reference, spec)
-    handed_in = _collect(submissions, platform, people, quiet=json_lines)
+    source = whence.given(submissions, platform, people, Dates(due, extensions, times, file_times))
+    handed_in = whence.collect(source, spec.late, quiet=json_lines)
+    where = _where(engine, address)
+    if where.engine != "local" and device == "auto":
+        device = "cpu"  # a class is trained on one kind of device, whatever each machine has
     plan = replace(_plan(folder, solutions, data, recipe, device, jobs), require=require, trust=trust)
-    order = Order(plan, spec, handed_in, _origin(submissions, platform, people))
+    order = Order(plan, spec, handed_in, source.remembered, where)
     return classwork.grade(order, Outlet(output, lang, json_lines), Choice(force=force))
 
 
@@ -105,13 +116,16 @@ def regrade(
     spec = assignment.load(Path(plan.assignment))
     for question in questions or []:
         known_question(spec.id, [q.id for q in spec.questions], question)
-    origin = {**last.environment["origin"], **({"path": str(submissions.resolve())} if submissions else {})}
-    if not origin.get("path"):
-        raise UsageError("it is not remembered where these submissions came from: give their path.")
-    people = Path(origin["people"]) if origin.get("people") else None
-    handed_in = _collect(Path(origin["path"]), origin.get("platform"), people, quiet=json_lines)
+    source = whence.again(last.environment["origin"], submissions)
+    handed_in = whence.collect(source, spec.late, quiet=json_lines)
     choice = Choice(frozenset(students or ()), frozenset(questions or ()), failed, internal, force)
-    return classwork.grade(Order(plan, spec, handed_in, origin), Outlet(output, lang, json_lines), choice)
+    return classwork.grade(Order(plan, spec, handed_in, source.remembered), Outlet(output, lang, json_lines), choice)
+
+
+def _where(engine: Name, address: str | None) -> Where:
+    if address and engine == "local":
+        raise UsageError(f"--address {address} goes with --engine ray: add that, or leave the address out.")
+    return Where(engine, address)
 
 
 def _plan_of(run: Run) -> Plan:
@@ -124,31 +138,12 @@ def _plan_of(run: Run) -> Plan:
     return plan
 
 
-def _origin(path: Path, platform: str | None, people: Path | None) -> dict[str, str | None]:
-    """Where submissions came from, in words that stay right elsewhere."""
-    return {"path": str(path.resolve()), "platform": platform, "people": str(people.resolve()) if people else None}
-
-
-def _collect(path: Path, platform: str | None, people: Path | None, *, quiet: bool = False) -> list[Submission]:
-    """The submissions; says whose export it is, and which files are nobody's."""
-    taken = incoming.take(path, platform, people)
-    if taken.platform.name != "plain" and not quiet:
-        late = sum(bool(s.late) for s in taken.submissions)
-        count = f"{len(taken.submissions)} submissions" + (f", {late} late" if late else "")
-        out.print(f"{path.name}: {taken.platform.title} ({taken.reason}); {count}", soft_wrap=True)
-    for skipped in taken.skipped:
-        complain(skipped)
-    if taken.unlisted:
-        complain(f"not on the class list: {', '.join(taken.unlisted)}")
-    return list(taken.submissions)
-
-
 def _plan(folder: Path, solutions: Path, data: Path | None, recipe: Speed, device: Device, jobs: int) -> Plan:
     """How to grade, with paths that stay right in another process."""
     if data and not data.is_file():
         raise UsageError(f"there is no data file {data}: make one with `grader data prepare`.")
     images = str(data.resolve()) if data else None
-    return Plan(str(folder.resolve()), str(solutions), images, device, recipe, jobs, str(_cache()))
+    return Plan(str(folder.resolve()), str(solutions), images, device, recipe, jobs, str(content.cache()))
 
 
 def reference_folder(given: Path | None, spec: Assignment) -> Path:
@@ -160,14 +155,6 @@ def reference_folder(given: Path | None, spec: Assignment) -> Path:
             f"(Students use `grader check`, which needs none.)"
         )
     return folder.resolve()
-
-
-def _cache() -> Path:
-    """Where trainings are kept from run to run."""
-    if given := os.environ.get("TORCHGRADER_CACHE"):
-        return Path(given)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "torchgrader"
 
 
 def _samples() -> list[Submission]:

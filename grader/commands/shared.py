@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
+from grader.engines import Name
 from grader.errors import UsageError
 from grader.model import Scorecard
 from grader.plan import Device, Plan, Speed
@@ -43,6 +44,10 @@ OutputOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Grade again what has not changed.")]
 JsonLinesOption = Annotated[
     bool, typer.Option("--json-lines", help="For programs: what happens, one JSON object a line.")
+]
+EngineOption = Annotated[Name, typer.Option("--engine", help="Where judges run: here, on a Ray cluster, in Slurm.")]
+AddressOption = Annotated[
+    str | None, typer.Option("--address", help="host:port of the Ray cluster; `local`: Slurm's jobs on this machine.")
 ]
 PROCESSORS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

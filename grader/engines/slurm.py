@@ -1,0 +1,128 @@
+"""The engine of a Slurm cluster, through submitit: each judge is a job, and messages come through a shared folder.
+
+Slurm's machines share a file system, as does whatever submitit runs on; a folder there, which only its owner may enter,
+holds the contents by digest and a file of messages for each job, for as long as the run lasts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from grader import content
+from grader.engines import node
+from grader.engines.cargo import Cargo, Hold
+from grader.engines.job import ENDS, Job, Message
+from grader.errors import UsageError
+from grader.model import Submission
+
+SHARE = 25  # submissions a job: a judge starts in seconds, and a queue fills gaps with short jobs
+LOOK_SECONDS = 0.5  # how often the folder is looked at; Slurm itself is asked by submitit far less often
+MINUTES = 24 * 60  # SBATCH_TIMELIMIT asks for another time, SBATCH_PARTITION for a partition
+
+
+class Slurm:
+    """Jobs of Slurm; `address` "local" runs them on this machine, to try it out.
+
+    Raises UsageError where submitit or Slurm is not installed.
+    """
+
+    def __init__(self, address: str | None, cpus: int, *, gpu: bool) -> None:
+        if address not in (None, "local"):
+            raise UsageError(f"--address {address} is nothing to Slurm: leave it out, or give `local` to try it out.")
+        self._cluster = address or "slurm"
+        self._asked = {"timeout_min": MINUTES, "cpus_per_task": cpus, "gpus_per_node": int(gpu)}
+        self._folder = Path()
+        self._executor: Any = None
+
+    def __enter__(self) -> Slurm:
+        try:
+            submitit: Any = importlib.import_module("submitit")
+        except ImportError as e:
+            raise UsageError("submitit is not installed here: `pip install 'torchgrader[slurm]'`.") from e
+        if self._cluster == "slurm" and not shutil.which("sbatch"):
+            raise UsageError("Slurm's sbatch is not on this machine: start the command where jobs are submitted.")
+        content.cache().mkdir(parents=True, exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="slurm-", dir=content.cache()))
+        self._executor = submitit.AutoExecutor(folder=self._folder / "jobs", cluster=self._cluster)
+        self._executor.update_parameters(**self._asked, name="torchgrader")
+        if self._cluster == "slurm":
+            self._executor.update_parameters(slurm_additional_parameters={"no-requeue": True})
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def shares(self, submissions: Sequence[Submission]) -> list[list[Submission]]:
+        """Shares of about equal size."""
+        count = -(-len(submissions) // SHARE)
+        return [list(submissions[n::count]) for n in range(count)]
+
+    def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
+        """All jobs at once, as far as the queue lets them."""
+        round_ = Path(tempfile.mkdtemp(dir=self._folder))
+        hold = Hold()
+        cargos = [hold.load(job) for job in jobs]
+        for digest, data in hold.contents.items():
+            (self._folder / digest).write_bytes(data)
+        heard = {c.job.key: _Heard(round_ / c.job.key) for c in cargos}
+        running = {c.job.key: self._executor.submit(_task, c, self._folder, heard[c.job.key].path) for c in cargos}
+        try:
+            while running:
+                for key in list(running):
+                    for message in _news(heard[key], running[key]):
+                        if message["event"] in ENDS:
+                            running.pop(key)
+                        yield key, message
+                if running:
+                    time.sleep(LOOK_SECONDS)
+        finally:
+            for job in running.values():
+                job.cancel()
+            for job in running.values():  # the folder goes only when nothing writes there
+                with contextlib.suppress(Exception):
+                    job.wait()
+
+
+class _Heard:
+    """The messages of one job: a file that it writes, and how far that was read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._read = 0
+
+    def more(self) -> list[Message]:
+        """What was written since; a line that is not whole yet stays for the next time."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                lines = file.read()
+        except FileNotFoundError:
+            return []
+        whole = lines[: lines.rfind(b"\n") + 1]
+        self._read += len(whole)
+        return [json.loads(line) for line in whole.splitlines()]
+
+
+def _news(heard: _Heard, job: Any) -> Iterator[Message]:
+    """What a job has said since; one that is over without having said so is gone."""
+    over = job.done()  # asked first: what it wrote before its end is there to be read then
+    messages = heard.more()
+    yield from messages
+    if over and not any(m["event"] in ENDS for m in messages):
+        yield {"event": "gone", "text": f"job {job.job_id} of Slurm ended ({job.state})"}
+
+
+def _task(cargo: Cargo, folder: Path, told: Path) -> None:
+    """What runs as a job."""
+    with told.open("a", encoding="utf-8") as file:
+        for message in node.work(cargo, lambda digest: (folder / digest).read_bytes()):
+            file.write(json.dumps(message) + "\n")
+            file.flush()
