@@ -2,96 +2,42 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import re
-import stat
 import subprocess
-import sys
-import tarfile
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import jsonschema
 import pytest
 
 from grader.errors import SandboxUnavailable, UsageError
-from grader.lms import autograder, on_gradescope, packages
+from grader.lms import autograder, on_gradescope, on_submitty, on_vpl
 from grader.lms.autograder import Kit, State, Task
 from grader.lms.autograders import AUTOGRADERS
 from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Verdict, Visibility
 from tests import gradebooks
-from tests.tiny import RIGHT, WRONG, Tiny
+from tests.platforms import (
+    CANARY,
+    autolab_takes,
+    files_of,
+    gradescope_metadata,
+    packed,
+    prairielearn_takes,
+    started,
+    submitty_takes,
+    unpacked,
+    valid,
+    vpl_takes,
+    with_canaries,
+)
+from tests.tiny import RIGHT, Tiny
 
-CANARY = "canary4711"
-HIDDEN = f'''
-import pytest
-import torch
-
-
-def test_{CANARY}_trained(trained):
-    """{CANARY} needs training."""
-
-
-@pytest.mark.requires("test_{CANARY}_trained")
-def test_{CANARY}_after(student, trained):
-    """{CANARY} needs what needs training."""
-
-
-def test_{CANARY}(student, reference, seed):
-    """{CANARY} is the title."""
-    x = torch.rand(3, generator=torch.Generator().manual_seed(seed))
-    assert torch.equal(student.run("double", x), reference.run("double", x)), "{CANARY} is wrong."
-'''
-CHECKS = {
-    "test_small": "{ points = 1 }",
-    f"test_{CANARY}": '{ points = 3, visibility = "hidden" }',
-    f"test_{CANARY}_trained": '{ points = 2, visibility = "hidden" }',
-    f"test_{CANARY}_after": '{ points = 5, visibility = "hidden" }',
-}
 SOUNDS = {"title": CANARY, "message": CANARY, "detail": CANARY, "id": f"test_{CANARY}", "visibility": Visibility.HIDDEN}
 KIT = Kit(platform="gradescope", assignment="", reference="", seconds=1)
-WHEN = "2026-03-01T10:00:00.000000-08:00"
-
-linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs the sandbox")
 
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
-    solution = f"SECRET = '{CANARY}'\ndef double(x):\n    return 2 * x\n"
-    return Tiny(tmp_path / "tiny", checks=CHECKS, hidden=HIDDEN, solution=solution, wall_seconds=60).write()
-
-
-def packed(tiny: Tiny, platform: str, **changes: Any) -> zipfile.ZipFile:
-    data = packages.build(AUTOGRADERS[platform], tiny.load(), tiny.reference, **changes)
-    return zipfile.ZipFile(io.BytesIO(data))
-
-
-def unpacked(archive: zipfile.ZipFile, folder: Path) -> Path:
-    """As `unzip` does it, modes included."""
-    for info in archive.infolist():
-        path = Path(archive.extract(info, folder))
-        path.chmod(stat.S_IMODE(info.external_attr >> 16))
-    return folder
-
-
-def files_of(archive: zipfile.ZipFile, folder: Path) -> dict[str, bytes]:
-    """All files of a package, those in its tar too."""
-    root = unpacked(archive, folder / "all")
-    for path in list(root.glob("*.tar")):
-        with tarfile.open(path) as tar:
-            tar.extractall(root, filter="data")
-    return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file() and p.suffix != ".tar"}
-
-
-def started(script: Path, root: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """A platform starts the script; nothing of this checkout is in its environment."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "PYTEST", "COV"))}
-    env = {**kept, "AUTOGRADER_ROOT": str(root), "AUTOGRADER_PYTHON": sys.executable, **environment}
-    return subprocess.run([script], cwd=root, env=env, capture_output=True, text=True, check=False, timeout=250)
+    return with_canaries(tmp_path / "tiny")
 
 
 # ------------------------------------------------------------------------------------------------------------ packages
@@ -220,28 +166,6 @@ def test_nothing_of_a_hidden_check_is_written_anywhere(tmp_path: Path, platform:
 # ---------------------------------------------------------------------------------------------------------- Gradescope
 
 
-def gradescope_metadata(created: str = "2026-03-01T09:00:00.0-08:00", own: str | None = None) -> dict[str, Any]:
-    """As Gradescope's own sample, with the per-user dates that it really sends."""
-    dates = {"release_date": "2026-02-01T00:00:00.0-08:00", "due_date": own or WHEN, "late_due_date": None}
-    user = {"email": "a@x.edu", "id": 5, "name": "Ann", "sid": "42", "sections": ["A"], "assignment": dates}
-    theirs = {**dates, "due_date": WHEN, "group_size": None, "group_submission": False, "id": 3, "course_id": 1}
-    theirs |= {"title": "CNN", "total_points": "4.0", "outline": [{"id": 1, "weight": "4.0"}]}
-    before = [{"id": 1, "submission_time": WHEN, "score": "2.0", "autograder_error": False, "results": {}}]
-    return {
-        "id": 9, "created_at": created, "assignment": theirs, "submission_method": "upload", "users": [user],
-        "previous_submissions": before,
-    }  # fmt: skip
-
-
-def valid(results: dict[str, Any]) -> dict[str, Any]:
-    """Checked by zucchini's models of Gradescope's form (Georgia Tech); they want scores as text."""
-    output = pytest.importorskip("zucchini.gradescope.output")
-    told = {**results, "tests": [{k: str(v) if "score" in k else v for k, v in t.items()} for t in results["tests"]]}
-    checked = output.GradescopeOutput.model_validate({**told, "score": str(results["score"])}, strict=True)
-    assert [t.max_score for t in checked.tests] == [str(t["max_score"]) for t in results["tests"]]
-    return results
-
-
 def test_zucchini_refuses_what_gradescope_does():
     good = on_gradescope.results(state(gradebooks.check(Verdict.PASSED)), KIT)
     bad = {**good, "tests": [{**good["tests"][0], "visibility": "nope"}]}
@@ -299,81 +223,10 @@ def test_hidden_checks_are_one_line_shown_when_the_assignment_says(when: str):
     assert results["output"].startswith("1 of 7 points." if when == "visible" else "1 of 1 points in what is shown")
 
 
-HOSTILE = """
-import sys, os, json
-FAKE = json.dumps({{"score": 1000, "tests": []}})
-def double(x):
-    for stream in (sys.stdout, sys.stderr, sys.__stdout__):
-        print(FAKE, file=stream, flush=True)
-    for path in ({results!r}, "/autograder/results/results.json", "results.json"):
-        try:
-            open(path, "w").write(FAKE)
-        except OSError:
-            pass
-    try:
-        print(open({reference!r}).read())
-    except OSError:
-        pass
-    return x * 3
-"""
-
-
-@pytest.mark.slow
-@linux
-@pytest.mark.parametrize(
-    ("source", "points", "said"),
-    [
-        (RIGHT, 4, "Isolation level"),
-        (WRONG, 0, "0 of 1 points"),
-        ("hostile", 0, "0 of 1 points"),
-        (None, 0, "0 of 1 points"),
-        ("late", 4, "Handed in 2:13:20 after the due date."),
-    ],
-    ids=["good", "bad", "hostile", "empty", "late"],
-)
-def test_gradescope_runs_the_package(tiny: Tiny, tmp_path: Path, source: str | None, points: int, said: str):
-    root = tmp_path / "autograder"
-    unpacked(packed(tiny, "gradescope"), root / "source")
-    (root / "submission").mkdir()
-    texts = {
-        "late": RIGHT,
-        "hostile": HOSTILE.format(
-            results=str(root / "results" / "results.json"), reference=str(root / "source/reference/q1_double.py")
-        ),
-    }
-    if source:
-        (root / "submission" / "hw.py").write_text(texts.get(source, source))
-    metadata = gradescope_metadata("2026-03-01T12:13:20-08:00" if source == "late" else "2026-03-01T09:00:00-08:00")
-    (root / "submission_metadata.json").write_text(json.dumps(metadata))
-    ran = started(root / "source" / "run_autograder", root)
-    results = valid(json.loads((root / "results" / "results.json").read_text()))
-    assert (ran.returncode, results["score"]) == (0, points), f"{ran.stderr}{results}"
-    assert said in results["output"]
-    assert CANARY not in json.dumps(results) + ran.stdout
-    assert results["extra_data"]["finished"]
-    assert [t["max_score"] for t in results["tests"]] == ([1, 3, 7] if source else [1, 10])
-
-
-@pytest.mark.slow
-@linux
-def test_our_deadline_comes_before_the_platforms(tmp_path: Path):
-    tiny = Tiny(tmp_path / "tiny", wall_seconds=120).write()
-    root = tmp_path / "autograder"
-    package = unpacked(packed(tiny, "gradescope"), root / "source")
-    kit = json.loads((package / "kit.json").read_text())
-    (package / "kit.json").write_text(json.dumps({**kit, "seconds": 8.0}))
-    (root / "submission").mkdir()
-    (root / "submission" / "hw.py").write_text("def double(x):\n    while True:\n        pass\n")
-    ran = started(package / "run_autograder", root)
-    results = valid(json.loads((root / "results" / "results.json").read_text()))
-    assert "The time of 8 seconds was over" in results["output"], ran.stderr
-    assert results["tests"][0]["status"] == "failed"
-
-
 def test_results_are_there_even_when_python_is_not(tiny: Tiny, tmp_path: Path):
     root = tmp_path / "autograder"
     unpacked(packed(tiny, "gradescope"), root / "source")
-    ran = started(root / "source" / "run_autograder", root, AUTOGRADER_PYTHON="/nowhere/python")
+    ran = started(("source/run_autograder",), root, AUTOGRADER_PYTHON="/nowhere/python")
     assert ran.returncode == 0
     assert valid(json.loads((root / "results" / "results.json").read_text()))["score"] == 0
 
@@ -381,56 +234,12 @@ def test_results_are_there_even_when_python_is_not(tiny: Tiny, tmp_path: Path):
 # ------------------------------------------------------------------------------------------------------- PrairieLearn
 
 
-def prairielearn_takes(text: str) -> dict[str, Any]:
-    """The rules of PrairieLearn's makeGradingResult (externalGraderCommon.ts), and the bounds that it forgets."""
-
-    def no_constant(name: str) -> None:
-        raise ValueError(f"{name} cannot be parsed")
-
-    results = json.loads(text, parse_constant=no_constant)
-    assert type(results["gradable"]) is bool
-    assert type(results["score"]) in (int, float)
-    assert 0 <= results["score"] <= 1
-    assert isinstance(results.get("message", ""), str)
-    for test in results["tests"]:
-        assert {type(test[k]) for k in ("points", "max_points")} <= {int, float}
-        assert {type(test[k]) for k in ("name", "message")} == {str}
-    assert len(text.encode()) <= 1_000_000
-    return results
-
-
 def test_prairielearns_rules_refuse_what_it_cannot_read():
     with pytest.raises(ValueError, match="NaN"):
         prairielearn_takes('{"gradable": true, "score": NaN, "tests": []}')
 
 
-@pytest.mark.slow
-@linux
-@pytest.mark.parametrize(("source", "score"), [(RIGHT, 4 / 11), ("hostile", 0)], ids=["good", "hostile"])
-def test_prairielearn_runs_the_package(tiny: Tiny, tmp_path: Path, source: str | None, score: float):
-    root = unpacked(packed(tiny, "prairielearn"), tmp_path / "grade")
-    (root / "data").mkdir()
-    (root / "data" / "data.json").write_text(json.dumps({"correct_answers": {"x": CANARY}}))
-    (root / "student").mkdir()
-    answers = root / "data" / "data.json"
-    if source:
-        hostile = HOSTILE.format(results=str(root / "results/results.json"), reference=str(answers))
-        (root / "student" / "hw.py").write_text(hostile if source == "hostile" else source)
-    ran = started(root / "tests" / "run.sh", root)
-    results = prairielearn_takes((root / "results" / "results.json").read_text())
-    assert results["score"] == pytest.approx(score, abs=1e-6), ran.stderr
-    assert [t["max_points"] for t in results["tests"]] == [1]
-    assert CANARY not in json.dumps(results) + ran.stdout
-    assert not answers.exists()
-
-
 # ------------------------------------------------------------------------------------------------------------- Autolab
-
-
-def autolab_takes(printed: str) -> dict[str, float]:
-    """As parseAutoresult of Autolab reads it: the last line, with every word before a colon put into quotes first."""
-    line = printed.rstrip("\n").split("\n")[-1]
-    return dict(json.loads(re.sub(r"([a-zA-Z0-9]+):", r'"\1":', line))["scores"])
 
 
 def test_autolabs_rule_corrupts_what_we_never_write():
@@ -438,71 +247,37 @@ def test_autolabs_rule_corrupts_what_we_never_write():
         autolab_takes('{"scores": {"Q6: accuracy": 5}}')
 
 
-@pytest.mark.slow
-@linux
-@pytest.mark.parametrize(("source", "points"), [(RIGHT, 4), ("hostile", 0)], ids=["good", "hostile"])
-def test_autolab_runs_the_package(tiny: Tiny, tmp_path: Path, source: str | None, points: float):
-    root = unpacked(packed(tiny, "autolab"), tmp_path / "job")
-    (root / "autograde-Makefile").rename(root / "Makefile")
-    if source:
-        fake = HOSTILE.format(
-            results=str(root / "result.txt"), reference=str(root / "torchgrader/reference/q1_double.py")
-        )
-        (root / "a@x.edu_1_hw.py").write_text(fake if source == "hostile" else source)
-    env = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "AUTOGRADER_PYTHON": sys.executable}
-    ran = subprocess.run(["make"], cwd=root, env=env, capture_output=True, text=True, check=False, timeout=250)
-    assert (ran.returncode, autolab_takes(ran.stdout)) == (0, {"q1_double": points}), ran.stdout + ran.stderr
-    assert "PASSED 1/1 Q1 Double" in ran.stdout or not points
-    assert CANARY not in ran.stdout
+# ---------------------------------------------------------------------------------------------------- Submitty and VPL
 
 
-# -------------------------------------------------------------------------------------------------------- Classroom 50
-
-MOMENT = r"^\d{4}-\d{2}-\d{2}T([01]\d|2[0-3]):[0-5]\d:[0-5]\dZ$"
-TEXT = {"type": "string", "minLength": 1}
-WHOLE = {"type": "integer", "minimum": 0}
-# Written after foundation50/classroom50, schemas/result-v1.schema.json.
-RESULT_SCHEMA = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": [
-        *("schema", "classroom", "assignment", "assignment_type", "owner", "submission", "commit", "release"),
-        *("review", "datetime", "score", "max-score", "tests"),
-    ],
-    "properties": {
-        **dict.fromkeys(["classroom", "assignment", "owner", "commit", "release", "review"], TEXT),
-        "schema": {"const": "classroom50/result/v1"},
-        "assignment_type": {"enum": ["individual", "group"]},
-        "submission": {"type": "string", "pattern": "^submit/"},
-        "datetime": {"type": "string", "pattern": MOMENT},
-        "graded_at": {"type": "string", "pattern": MOMENT},
-        "score": WHOLE,
-        "max-score": WHOLE,
-        "tests": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["test-name", "passed", "score", "max-score"],
-                "properties": {"test-name": TEXT, "passed": {"type": "boolean"}, "score": WHOLE, "max-score": WHOLE},
-            },
-        },
-    },
-}
+def test_submitty_takes_what_is_written_and_its_config_names_what_is_there(tiny: Tiny, tmp_path: Path):
+    root = unpacked(packed(tiny, "submitty"), tmp_path / "all")
+    config = json.loads((root / "config" / "config.json").read_text())
+    validation = config["testcases"][0]["validation"][0]
+    assert config["testcases"][0]["points"] == 11
+    assert (root / "config" / "custom_validation_code" / validation["command"].split()[1]).is_file()
+    checks = [gradebooks.check(v, f"c{i}", 2) for i, v in enumerate((Verdict.PASSED, Verdict.FAILED, Verdict.UNGRADED))]
+    taken = submitty_takes(json.dumps(on_submitty.results(state(*checks), KIT)))
+    assert taken["score"] == pytest.approx(1 / 3, abs=1e-6)
+    assert [m["status"] for m in taken["message"]] == ["information", "success", "failure", "information"]
 
 
-@pytest.mark.slow
-@linux
-@pytest.mark.parametrize(("source", "score"), [(RIGHT, 100), ("hostile", 0)], ids=["good", "hostile"])
-def test_classroom50_runs_the_package(tiny: Tiny, tmp_path: Path, source: str | None, score: int):
-    root = unpacked(packed(tiny, "classroom50"), tmp_path / "checkout")
-    (root / "result.json").write_text('{"score": 1000}')
-    if source:
-        hostile = HOSTILE.format(results=str(root / "result.json"), reference="/nowhere")
-        (root / "hw.py").write_text(hostile if source == "hostile" else source)
-    identity = {"CLASSROOM": "c", "ASSIGNMENT": "a", "OWNER": "ann", "SUBMISSION_TAG": "submit/1-ab", "COMMIT_URL": "u"}
-    ran = started(root / "autograder" / "autograder.py", root, **identity)
-    results = json.loads((root / "result.json").read_text())
-    jsonschema.Draft202012Validator(RESULT_SCHEMA).validate(results)
-    assert (ran.returncode, results["score"], results["max-score"]) == (0, score, 100), ran.stderr
-    assert (results["owner"], results["submission"]) == ("ann", "submit/1-ab")
-    assert CANARY not in json.dumps(results) + (root / "release-body.md").read_text()
+@pytest.mark.parametrize("text", ["", "[]", '{"testcase_prefix": 3}', '{"username": null}'])
+def test_submittys_input_that_is_strange_stops_nothing(tmp_path: Path, text: str):
+    (tmp_path / "custom_validator_input.json").write_text(text)
+    assert on_submitty.read(tmp_path).student_id == "student"
+
+
+FORGED = "Grade :=>> 10\n--|>\nGrade :=>> 9\n-|>\n<|--\nComment :=>> all right\n"
+
+
+@pytest.mark.parametrize("times", [1, 3000])
+def test_no_text_of_a_students_becomes_a_grade_in_vpl(times: int, monkeypatch: pytest.MonkeyPatch):
+    """Not even where the middle of a long text is left out, and not as a title."""
+    monkeypatch.setenv("VPL_GRADEMAX", "20")
+    monkeypatch.setattr(on_vpl, "FEEDBACK_BYTES", 1000)
+    checks = [gradebooks.check(Verdict.FAILED, FORGED, 1, message=n * "x" + FORGED * times) for n in range(40)]
+    printed = on_vpl.output(state(gradebooks.check(Verdict.PASSED, "--|>", 40), *checks), KIT)
+    grade, feedback = vpl_takes(printed)
+    assert (grade, printed.count("\nGrade :=>>"), printed.count("\n--|>")) == ("10", 1, 1)
+    assert all(line.startswith((">", "- ")) for line in feedback)

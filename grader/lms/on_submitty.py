@@ -1,0 +1,135 @@
+"""An autograder for Submitty: config.json with one test case, and a validator of its own that grades.
+
+The submission lies in the test case's folder beside what the test case made; `custom_validator_input.json` says which
+that is and whose. What a validator prints would be taken for its result, so nothing is printed: the result is a file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
+from grader.model import CheckResult, Verdict
+from grader.text import plain
+
+INPUT, RESULT, WHEN = "custom_validator_input.json", "validation_results.json", ".submit.timestamp"
+
+
+def read(root: Path) -> Task:
+    """The folder of the test case, and whose it is; when it was handed in is told where Submitty has copied that."""
+    try:
+        known = json.loads((root / INPUT).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        known = {}
+    known = known if isinstance(known, dict) else {}
+    folder = root / str(known.get("testcase_prefix") or "test01")
+    return Task(folder, str(known.get("username") or "student"), submitted_at=_moment(folder / WHEN))
+
+
+def _moment(path: Path) -> datetime | None:
+    """`2026-03-01 10:00:00-0500 America/New_York`, without the zone's name."""
+    try:
+        return datetime.strptime(" ".join(path.read_text(encoding="utf-8").split()[:2]), "%Y-%m-%d %H:%M:%S%z")
+    except (OSError, ValueError):
+        return None
+
+
+def write(root: Path, state: State, kit: Kit) -> None:
+    """Replace validation_results.json."""
+    replace_file(root / RESULT, json.dumps(results(state, kit), allow_nan=False))
+
+
+def results(state: State, kit: Kit) -> dict[str, Any]:
+    """The share of the points, from 0 to 1, and a message for each check that may be seen."""
+    most = state.card.max_points
+    score = min(1.0, max(0.0, round(state.card.points / most, 6))) if most else 0.0
+    return {"status": "success", "data": {"score": score, "message": list(_messages(state, kit))}}
+
+
+def _messages(state: State, kit: Kit) -> Iterator[dict[str, str]]:
+    seen = kit.hidden == "visible"
+    yield {"message": plain(state.heading(with_hidden=seen)), "status": "information"}
+    for question, check in state.shown(with_hidden=seen):
+        lines = f"{check.points:g}/{check.max_points:g} {named(question, check)}", said(check)
+        yield {"message": "\n".join(filter(None, lines)), "status": _status(check)}
+
+
+def _status(check: CheckResult) -> str:
+    """Submitty's colour of a message."""
+    if check.verdict is Verdict.PASSED:
+        return "success" if check.points == check.max_points else "warning"
+    return "information" if check.verdict.pending else "failure"
+
+
+START = """\
+#!/usr/bin/env python3
+\"\"\"Submitty starts this where it validates; nothing is printed, because that would be taken for the result.\"\"\"
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tarfile
+
+root = pathlib.Path(os.environ.get("AUTOGRADER_ROOT") or os.getcwd())
+result, package = root / "validation_results.json", root / "torchgrader"
+result.write_text(json.dumps({"status": "fail", "message": "The autograder did not start: tell the course staff."}))
+shutil.rmtree(package, ignore_errors=True)
+with tarfile.open(root / "torchgrader.tar") as tar:
+    tar.extractall(root, filter="data")
+threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+ours = {"PYTHONPATH": str(package / "engine"), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
+command = [os.environ.get("AUTOGRADER_PYTHON") or sys.executable, "-P", "-m", "grader.cli", "lms-run", "submitty"]
+with open(root / "validation_logfile.txt", "ab") as log:
+    command += ["--root", str(root), "--package", str(package)]
+    subprocess.run(command, env={**os.environ, **threads, **ours}, stdout=log, stderr=log, check=False)
+"""
+
+DOCKERFILE = """\
+# The image that config.json names: build it in the folder that this zip unpacks to.
+FROM submitty/autograding-default:latest
+COPY config/custom_validation_code/torchgrader.tar .
+RUN tar xf torchgrader.tar \\
+ && pip install --no-cache-dir $(cat torchgrader/pip-options.txt) -r torchgrader/requirements.txt \\
+ && rm -r torchgrader torchgrader.tar
+"""
+
+
+def scripts(kit: Kit) -> Mapping[str, str]:
+    """config.json, the validator that it names, and how to make the image."""
+    validation = {"method": "custom_validator", "command": "python3 run_torchgrader.py", "actual_file": "STDOUT.txt"}
+    case = {"title": "All questions", "command": "ls", "points": round(kit.points), "validation": [validation]}
+    config = {
+        "autograding_method": "docker",
+        "container_options": {"container_image": "NAME-OF-YOUR-IMAGE"},
+        "autograding": {"submission_to_runner": ["**/*.py", "**/*.ipynb"]},
+        "grading_parameters": {"AUTO_POINTS": round(kit.points)},
+        "testcases": [case],
+    }
+    return {
+        "config/config.json": json.dumps(config, indent=2) + "\n",
+        "config/custom_validation_code/run_torchgrader.py": START,
+        "Dockerfile": DOCKERFILE,
+    }
+
+
+ADVICE = (
+    "Build the image of Dockerfile, name it in config/config.json, and give config/ as the gradeable's configuration."
+)
+AUTOGRADER = Autograder(
+    "submitty",
+    "Submitty",
+    600,
+    read,
+    write,
+    scripts,
+    ADVICE,
+    folder="torchgrader",
+    tar="config/custom_validation_code/torchgrader.tar",
+)
