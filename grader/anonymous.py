@@ -95,10 +95,14 @@ def _word(name: str) -> str:
 
 def _scorecard(card: Scorecard, key: Mapping[str, str], replace: Replace) -> Scorecard:
     nothing = {"name": "", "members": (), "platform": "", "platform_id": "", "submitted_at": None, "output": ""}
+    lateness = (
+        card.lateness.model_copy(update={"why": card.lateness.why.partition(" Due ")[0]}) if card.lateness else None
+    )
     return card.model_copy(
         update=nothing
         | {
             "student_id": key[card.student_id],
+            "lateness": lateness,  # without its dates
             "submission_digest": "",  # the same files handed in elsewhere would tell whose they are
             "questions": tuple(_question(q, replace) for q in card.questions),
             "notes": tuple(replace(note) for note in card.notes),
@@ -120,8 +124,8 @@ def _question(question: QuestionResult, replace: Replace) -> QuestionResult:
 
 
 def _check(check: CheckResult, replace: Replace) -> CheckResult:
-    """A traceback quotes the student's own lines and paths, so it goes."""
-    return check.model_copy(update={"message": replace(check.message), "detail": ""})
+    """A traceback quotes the student's own lines and paths, so it goes, as does the line itself."""
+    return check.model_copy(update={"message": replace(check.message), "detail": "", "line": None})
 
 
 def _mark(mark: Mark | None, replace: Replace) -> Mark | None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from grader import printed, summary, unjudged
+from grader import lines, printed, summary, unjudged
 from grader.assignment import Assignment, Question
 from grader.model import (
     EXPLANATION,
@@ -71,12 +71,13 @@ def _question(setting: Setting, case: Case, question: Question) -> QuestionResul
         explanation = str(explanation) if explanation else None
         if setting.reference:
             results.append(_explained(question, explanation))
+    found = tuple(_source(reading))
     return QuestionResult(
         id=question.id,
         title=question.title,
-        checks=tuple(results),
+        checks=lines.quoted(results, case.submission.files, found),
         explanation=explanation,
-        source=tuple(_source(reading)),
+        source=found,
     )
 
 

@@ -100,11 +100,19 @@ class Difference(Value):
     cell: Sizes = (1, 1)
 
 
+class OwnLine(Value):
+    """A line of what was handed in: of which file and cell, its number there, and its text, cut when it is long."""
+
+    place: str
+    number: Annotated[int, Field(ge=1)]
+    text: str
+
+
 class CheckResult(Value):
     """One check of one submission. `message` is for the student; `detail` is a traceback cut to the student's lines.
 
     `answer` is the asked-for name that it ran; `difference` and `window` say where a wrong answer differs and what was
-    to slide over what.
+    to slide over what. `line` is the student's line that raised, else the one that bound the answer.
     """
 
     id: str
@@ -119,6 +127,7 @@ class CheckResult(Value):
     answer: str = ""
     difference: Difference | None = None
     window: Window | None = None
+    line: OwnLine | None = None
 
     @model_validator(mode="after")
     def _fail_closed(self) -> CheckResult:
@@ -182,7 +191,15 @@ class QuestionResult(Value):
     @property
     def waits_for_mark(self) -> bool:
         """Whether there is an explanation that nobody has marked."""
-        return not (self.mark or self.override) and any(c.verdict is Verdict.UNGRADED for c in self.checks)
+        marked = self.mark or self.override
+        return not marked and any(c.verdict is Verdict.UNGRADED and c.id == EXPLANATION for c in self.checks)
+
+    @property
+    def waits_for_a_person(self) -> tuple[CheckResult, ...]:
+        """The checks that nothing but a person can decide: an override of the question's points settles them."""
+        return tuple(
+            c for c in self.checks if c.verdict is Verdict.UNGRADED and c.id != EXPLANATION and not self.override
+        )
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -22,7 +22,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from grader import charts, content, layout, phrases, summary, table, window
+from grader import charts, content, failures, items, layout, networks, phrases, summary, table, window
 from grader.model import Gradebook, ModelResult, Scorecard, Verdict, Visibility
 from grader.text import brief, clip, plain
 from grader.wording import Strings, strings
@@ -106,8 +106,8 @@ def class_page(gradebook: Gradebook, lang: str = "en", folders: Folders = ()) ->
         "title": say(gradebook.title or gradebook.assignment),
         "totals": summary.totals(scorecards),
         "questions": summary.questions(scorecards),
-        "checks": summary.checks(scorecards),
-        "networks": summary.networks(scorecards),
+        "checks": items.checks(scorecards),
+        "networks": networks.networks(scorecards),
         "internal": summary.cases(scorecards, (Verdict.INTERNAL,)),
         "stopped": summary.cases(scorecards, summary.STOPPED),
         "waiting": summary.waiting(gradebook),
@@ -163,6 +163,7 @@ def _environment() -> jinja2.Environment:
         "js_hash": _source_hash(js),
         "charts": charts,
         "summary": summary,
+        "failures": failures,
         "layout": layout,
         "window": window,
         "Verdict": Verdict,
@@ -170,6 +171,7 @@ def _environment() -> jinja2.Environment:
         "series": _series,
         "has_hidden": lambda card: any(c.visibility is Visibility.HIDDEN for c in card.checks),
         "tone": _tone,
+        "tones": lambda counts: [(_tone(v), n) for v, n in counts],
         "question_points": lambda card: {q.id: q.points for q in card.questions},
         "students_of": lambda cases: len({student for case in cases for student, _ in case.students}),
         "seeds_of": _seeds,

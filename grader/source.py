@@ -27,6 +27,7 @@ __all__ = [
     "Remark",
     "Source",
     "Statement",
+    "cells",
     "decode",
     "parse",
     "read",
@@ -60,13 +61,15 @@ class Source:
 
 def read(file: str, data: bytes) -> Source:
     """Read one file. Raises `ProblemError` when nothing of it can be used."""
+    codes, texts = cells(file, data)
+    return parse(file, codes, tuple(texts))
+
+
+def cells(file: str, data: bytes) -> tuple[dict[int, str], list[Markdown]]:
+    """The code cells of a file by number (0: a plain file) and its text cells, not parsed. Raises `ProblemError`."""
     text = decode(file, data)
     looks_like_notebook = text.lstrip()[:1] == "{" and '"cells"' in text
-    if file.lower().endswith(".ipynb") or looks_like_notebook:
-        codes, texts = _cells(file, text)
-    else:
-        codes, texts = {0: text}, []
-    return parse(file, codes, tuple(texts))
+    return _cells(file, text) if file.lower().endswith(".ipynb") or looks_like_notebook else ({0: text}, [])
 
 
 # ----------------------------------------------------------------------------------------------------- text to cells
@@ -141,10 +144,10 @@ def parse(file: str, codes: dict[int, str], texts: tuple[Markdown, ...] = ()) ->
         raise ProblemError(
             f"{file} holds {size:,} characters of code; the limit is {CODE_CHARACTERS:,}: keep data out of the code."
         )
-    cells = [Cell(file, number, text) for number, text in codes.items()]
-    statements = [s for cell in cells for s in cell.statements()]
+    mended = [Cell(file, number, text) for number, text in codes.items()]
+    statements = [s for cell in mended for s in cell.statements()]
     written: dict[str, str] = {}
-    for cell in cells:
+    for cell in mended:
         for name, text, append in cell.written:
             written[name] = (written.get(name, "") if append else "") + text
     if len(statements) > STATEMENTS:
@@ -154,7 +157,7 @@ def parse(file: str, codes: dict[int, str], texts: tuple[Markdown, ...] = ()) ->
         statements=tuple(statements),
         texts=texts,
         lines={number: tuple(text.split("\n")) for number, text in codes.items()},
-        problems=tuple(p for cell in cells for p in cell.problems),
-        notes=tuple(n for cell in cells for n in cell.notes),
+        problems=tuple(p for cell in mended for p in cell.problems),
+        notes=tuple(n for cell in mended for n in cell.notes),
         written=written,
     )

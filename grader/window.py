@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from grader.model import Sizes, Window
 
 
@@ -19,6 +21,23 @@ def formulas(window: Window) -> tuple[str, ...]:
     if window.plane is None or size is None:
         return ()
     return tuple(_formula(window, window.plane[side], side, size[side]) for side in (0, 1))
+
+
+USUAL = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1)}  # what a layer has where nothing is said
+SETTINGS = ("kernel", "stride", "padding", "dilation")
+
+
+def suspects(window: Window, found: Sequence[int]) -> tuple[str, ...]:
+    """The settings of which one alone, left at what is usual or with its two numbers swapped, gives the size found."""
+    return tuple(
+        name
+        for name in SETTINGS
+        for asked in [getattr(window, name)]
+        if any(
+            other != asked and output_size(window.model_copy(update={name: other})) == tuple(found)
+            for other in (USUAL.get(name, asked), asked[::-1])
+        )
+    )
 
 
 def extent(window: Window, side: int) -> int:

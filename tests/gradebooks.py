@@ -8,9 +8,11 @@ import math
 import random
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from typing import Any
 
 from grader.mistakes import png
 from grader.model import (
+    EXPLANATION,
     Alike,
     AskedLayer,
     Baseline,
@@ -27,6 +29,7 @@ from grader.model import (
     Layer,
     Mistake,
     ModelResult,
+    OwnLine,
     QuestionResult,
     Scorecard,
     SeedNoise,
@@ -318,15 +321,21 @@ def _question(id: str, rng: random.Random, skill: float, bad: Verdict, *, hidden
         )
         visibility = Visibility.HIDDEN if hidden and i == len(titles) - 1 else Visibility.PUBLIC
         detail = DETAIL if verdict in (Verdict.RAISED, Verdict.FAILED) else ""
-        more = {"answer": ANSWERS[id], "window": WINDOWS.get(id), "difference": differences(id, i, visibility)}
-        shown = more if verdict is Verdict.FAILED else {}
+        line = OwnLine(place="submission.ipynb, cell 14", number=4, text="self.conv2 = nn.Conv2d(6, 16, 5)")
+        more = {
+            "answer": ANSWERS[id],
+            "line": line,
+            "window": WINDOWS.get(id),
+            "difference": differences(id, i, visibility),
+        }
+        shown: dict[str, Any] = more if verdict is Verdict.FAILED else {}
         checks.append(
             check(verdict, name, visibility=visibility, message=message, detail=detail, seconds=0.02, **shown)
         )
     explanation = None
     if explanation_points:
         explanation = rng.choice(EXPLANATIONS)
-        checks.append(check(Verdict.UNGRADED, "the explanation", explanation_points))
+        checks.append(check(Verdict.UNGRADED, "the explanation", explanation_points, id=EXPLANATION))
     source = (
         f"{ANSWERS[id]}: {ANSWERS[id]} was found under its own name (cell 14, line 9)",
         *(f"cell {n}, line 1: left out, because it only prints: print(x{n}.shape)" for n in range(2, 6)),

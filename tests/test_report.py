@@ -28,6 +28,7 @@ from grader.model import (
     CodeLine,
     Difference,
     Gradebook,
+    OwnLine,
     QuestionResult,
     Scorecard,
     SeedNoise,
@@ -35,6 +36,7 @@ from grader.model import (
     Similarity,
     Verdict,
     Visibility,
+    Window,
 )
 from grader.text import HIDDEN
 from grader.wording import LANGUAGES, strings
@@ -177,8 +179,25 @@ def test_the_sections_come_in_the_order_in_which_students_ask() -> None:
 def test_a_failed_check_says_what_happened_and_what_to_do(verdict: Verdict) -> None:
     t = strings("en")
     text = student(gradebooks.failing("ada", verdict)).text
-    for wanted in (t(f"verdict.{verdict}"), " ".join(gradebooks.MESSAGES[verdict].split()), t(f"next.{verdict}")):
+    for wanted in (t(f"verdict.{verdict}"), " ".join(gradebooks.MESSAGES[verdict].split())):
         assert wanted in text
+    assert (t(f"next.{verdict}") in text) == (verdict is not Verdict.FAILED), "a wrong answer's message says it itself"
+
+
+def test_a_wrong_size_that_one_setting_explains_names_the_setting() -> None:
+    asked = Window(kernel=(3, 5), stride=(2, 1), padding=(4, 2), plane=(50, 100))
+    wrong = Difference(found_shape=(20, 33, 56, 50), wanted_shape=(20, 33, 28, 100))
+    assert "leave the rest: stride (2, 1)." in failed(window=asked, difference=wrong).text
+    assert strings("en")("student.next") not in failed(window=asked).text
+
+
+def test_the_students_own_line_is_quoted_and_only_text() -> None:
+    line = OwnLine(place="a.py", number=3, text="conv = '</pre><script>alert(1)</script>'")
+    page = failed(line=line)
+    assert "Your line 3 of a.py: conv = '</pre><script>alert(1)</script>'" in page.text
+    assert len([e for e in page.elements if e[0] == "script"]) == len(
+        [e for e in failed().elements if e[0] == "script"]
+    )
 
 
 def test_checks_that_were_not_tried_take_one_line() -> None:
@@ -482,7 +501,8 @@ def table(book: Gradebook) -> list[dict[str, str]]:
 def test_the_table_has_points_verdicts_and_notes() -> None:
     card = gradebooks.failing("ada", Verdict.PASSED, Verdict.PASSED, Verdict.UNGRADED, Verdict.FAILED)
     (row,) = table(gradebooks.book([card.model_copy(update={"notes": ("a", "b")})]))
-    numbers = {"q1_conv2d": "4", "points": "4", "max_points": "8", "pending_points": "2", "percent": "50.00"}
+    numbers = {"q1_conv2d": "4", "points": "4", "late_percent": "0", "grade": "4"}
+    numbers |= {"max_points": "8", "pending_points": "2", "percent": "50.00"}
     counts = {**{str(v): "0" for v in Verdict}, "PASSED": "2", "UNGRADED": "1", "FAILED": "1"}
     assert row == {"student_id": "ada", **numbers, **counts, "notes": "a; b"}
 
@@ -571,7 +591,7 @@ def test_written_scorecards_are_valid(tmp_path: Path) -> None:
 
 def test_the_schema_wants_the_totals_and_knows_no_other_key() -> None:
     schema = report.schema()
-    assert {"points", "max_points", "pending_points"} <= set(schema["required"])
+    assert {"points", "grade", "max_points", "pending_points"} <= set(schema["required"])
     card = json.loads(gradebooks.scorecard().to_json())
     with pytest.raises(jsonschema.ValidationError, match="surprise"):
         jsonschema.validate({**card, "surprise": 1}, schema)

@@ -3,11 +3,12 @@
 import json
 import random
 import time
+from pathlib import Path
 
 import pytest
 
 from grader import similarity
-from grader.model import File, Similarity
+from grader.model import File, Similarity, Submission
 
 NET = """
 class Net(nn.Module):
@@ -100,10 +101,29 @@ def test_an_empty_class_is_compared() -> None:
 
 
 def test_what_is_kept_reads_back(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    found = similarity.keep(tmp_path, [], tmp_path)
+    found = similarity.keep(tmp_path, [], similarity.About("tiny", frozenset(), tmp_path))
     assert similarity.kept(tmp_path) == found
     (tmp_path / similarity.KEPT).write_text("{")
     assert similarity.kept(tmp_path) is None
+
+
+def test_who_is_not_graded_again_is_still_compared(tmp_path: Path) -> None:
+    def graded(students: str, everybody: str, assignment: str = "tiny") -> int:
+        submissions = [Submission(s, (File("submission.py", NET.encode()),)) for s in students]
+        return similarity.keep(
+            tmp_path, submissions, similarity.About(assignment, frozenset(everybody), tmp_path)
+        ).found
+
+    assert graded("ab", "ab") == 1
+    assert graded("c", "abc") == 3
+    assert graded("c", "c", "other") == 0
+    assert graded("c", "bc") == 1, "whoever left the gradebook is compared no more"
+
+
+def test_code_that_was_kept_and_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
+    (tmp_path / similarity.SOURCES).write_bytes(b"no gzip")
+    about = similarity.About("tiny", frozenset("a"), tmp_path)
+    assert similarity.keep(tmp_path, [Submission("a", (File("a.py", NET.encode()),))], about).compared == 1
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from grader.model import Window
-from grader.window import formulas, output_size
+from grader.window import formulas, output_size, suspects
 
 DILATED = Window(kernel=(3, 5), stride=(2, 1), padding=(4, 2), dilation=(3, 1), plane=(50, 100))
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 4))
@@ -34,3 +34,10 @@ def test_the_size_is_torchs(plane: tuple[int, int], kernel, stride, padding, dil
     if size := output_size(window):
         out = F.conv2d(torch.zeros(1, 1, *plane), torch.zeros(1, 1, *kernel), None, stride, padding, dilation)
         assert size == tuple(out.shape[2:])
+
+
+def test_a_setting_that_alone_explains_the_size_is_suspected() -> None:
+    asked = Window(kernel=(3, 5), stride=(2, 1), padding=(4, 2), plane=(50, 100))
+    assert suspects(asked, (56, 50)) == ("stride",)
+    assert suspects(asked, (28, 100)) == ()
+    assert suspects(asked, (1, 1)) == ()

@@ -5,7 +5,7 @@ Every function takes `t`, which gives a text of the page's language by its key.
 
 from grader.charts.layers import LEVELS, difference, gap_marker, place, window
 from grader.charts.networks import MATRIX_LIMIT, Dot, Series, class_accuracy, confusion, learning_curve, networks
-from grader.charts.points import distribution, points_bar, share_bar, sparkline
+from grader.charts.points import distribution, points_bar, share_bar, sparkline, verdict_mix
 from grader.charts.svg import WIDTH, Text, marker, percent, short_count
 
 __all__ = [
@@ -29,5 +29,6 @@ __all__ = [
     "share_bar",
     "short_count",
     "sparkline",
+    "verdict_mix",
     "window",
 ]

@@ -76,6 +76,18 @@ def share_bar(count: int, total: int, tone: str, t: Text) -> Markup:
     return svg(10, title, title, parts, width=width, cls="spark")
 
 
+def verdict_mix(counts: Sequence[tuple[str, int]], t: Text) -> Markup:
+    """How verdicts share a question's checks: a part for each (tone, count), in the order given."""
+    width, gap, total = 110.0, 1.0, sum(count for _, count in counts)
+    parts, x = [], 0.0
+    for tone, count in counts:
+        part = width * count / total
+        parts.append(tag("rect", cls=f"fill-{tone}", x=x, y=0, width=max(part - gap, 0.5), height=10))
+        x += part
+    title = t("chart.mix", total=total)
+    return svg(10, title, title, parts, width=width, cls="spark")
+
+
 def _bins(counts: Sequence[int], maximum: float, t: Text, of: Literal["points", "likeness"] = "points") -> str:
     """A histogram in words."""
     step, key = maximum / len(counts), "chart.bin" if of == "points" else "chart.bin_likeness"

@@ -54,7 +54,7 @@ class Opener(StrEnum):
     """What lets the zygote make namespaces."""
 
     NONE = "nothing"
-    PRIVILEGE = "the privilege to"
+    PRIVILEGE = "the grader's own privilege"
     USER_NAMESPACE = "a user namespace"
     BUBBLEWRAP = "bubblewrap"
 
