@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from grader import content
 from grader.errors import AssignmentError, UsageError
+from grader.lateness import Policy
 from grader.model import AskedLayer, Points, Value, Visibility, Window
 from grader.recipe import Recipe
 
@@ -169,6 +170,7 @@ class Assignment(Value):
     seeds: Seeds = Seeds()
     limits: Limits = Limits()
     visibility: Disclosure = Disclosure()
+    late: Policy = Policy()
     questions: Annotated[tuple[Question, ...], Field(min_length=1)]
     baselines: tuple[BaselineSpec, ...] = ()
     recipes: dict[str, dict[str, Recipe]] = Field(default_factory=dict)

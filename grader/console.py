@@ -29,7 +29,7 @@ def class_summary(scorecards: list[Scorecard]) -> Table:
     for card in scorecards:
         counts = Counter(c.verdict for c in card.checks)
         text = Text("  ").join(Text(f"{n} ").append(verdict(v)) for v, n in counts.most_common())
-        table.add_row(plain(card.student_id), f"{card.points:g}/{card.max_points:g}", f"{card.pending_points:g}", text)
+        table.add_row(plain(card.student_id), f"{card.grade:g}/{card.max_points:g}", f"{card.pending_points:g}", text)
     return table
 
 

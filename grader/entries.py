@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import PurePosixPath
 
@@ -57,12 +57,16 @@ class Unreadable(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing in the input. `path` is as found, still unsafe; `read` gives its bytes or raises `Unreadable`."""
+    """One thing in the input. `path` is as found, still unsafe; `read` gives its bytes or raises `Unreadable`.
+
+    `modified` is when it was changed, in seconds since 1970; None in a zip, whose times have no zone.
+    """
 
     path: tuple[str, ...]
     kind: Kind
     size: int
     read: Callable[[], bytes] = field(repr=False)
+    modified: float | None = None
 
     @property
     def name(self) -> str:
@@ -76,7 +80,7 @@ class Entry:
 
     def below(self, depth: int) -> Entry:
         """The same entry with its first `depth` folders taken off."""
-        return Entry(self.path[depth:], self.kind, self.size, self.read)
+        return replace(self, path=self.path[depth:])
 
 
 # ------------------------------------------------------------------------------------------------------------- names

@@ -86,7 +86,7 @@ def _entry_of(child: os.DirEntry[str], path: tuple[str, ...], caps: Caps) -> Ent
     info = child.stat(follow_symlinks=False)
     kind = Kind.FILE if stat.S_ISREG(info.st_mode) else Kind.LINK if stat.S_ISLNK(info.st_mode) else Kind.SPECIAL
     file = Path(child.path)
-    return Entry(path, kind, info.st_size, lambda: read_file(file, caps))
+    return Entry(path, kind, info.st_size, lambda: read_file(file, caps), info.st_mtime)
 
 
 def read_file(path: Path, caps: Caps) -> bytes:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from grader.entries import (
     ARCHIVES,
@@ -22,6 +24,8 @@ from grader.entries import (
 )
 from grader.model import File, Submission
 
+ATTEMPT = re.compile(r"(?:attempt|try|version|submission)[ _-]?([0-9]{1,4})", re.IGNORECASE)
+
 
 def sources_of(entries: Sequence[Entry]) -> list[Entry]:
     """The entries that are code, and may be passed on."""
@@ -31,12 +35,32 @@ def sources_of(entries: Sequence[Entry]) -> list[Entry]:
 def submission(raw: str, entries: Sequence[Entry], caps: Caps) -> Submission:
     """What a student handed in, or the problem with it; `raw` is the id as found."""
     student_id = safe(raw, caps)
-    notes = _notes(raw, student_id, entries)
+    entries, attempts = _last_attempt(entries)
+    notes = (*attempts, *_notes(raw, student_id, entries))
     try:
         files = _read_sources(entries, caps)
     except Unreadable as e:
         return Submission(student_id, (), str(e), notes)
-    return Submission(student_id, files, notes=notes)
+    changed = [e.modified for e in sources_of(entries) if e.modified is not None]
+    modified_at = datetime.fromtimestamp(max(changed), UTC) if changed else None
+    return Submission(student_id, files, notes=notes, modified_at=modified_at)
+
+
+def is_attempt(folder: str) -> bool:
+    """Whether a folder is named as one of several attempts: attempt1, Try 2, version_3."""
+    return ATTEMPT.fullmatch(folder) is not None
+
+
+def _last_attempt(entries: Sequence[Entry]) -> tuple[Sequence[Entry], tuple[str, ...]]:
+    """The entries of the last attempt where all code lies in folders of attempts, and a note of the others."""
+    folders = {e.path[0] if len(e.path) > 1 else "" for e in entries if e.is_source}
+    numbers = {int(match[1]): f for f in folders if (match := ATTEMPT.fullmatch(f))}
+    if len(numbers) < 2 or len(numbers) < len(folders):
+        return entries, ()
+    last = numbers[max(numbers)]
+    others = listed([f for _, f in sorted(numbers.items()) if f != last])
+    note = f"{len(numbers)} attempts were handed in: {shown(last)} counts, being the last; not graded: {others}."
+    return [e for e in entries if e.path[0] == last], (note,)
 
 
 def _read_sources(entries: Sequence[Entry], caps: Caps) -> tuple[File, ...]:

@@ -45,7 +45,7 @@ from grader.entries import (
 )
 from grader.errors import UsageError
 from grader.folders import read_file, walk
-from grader.handed import listed, sources_of, submission
+from grader.handed import is_attempt, listed, sources_of, submission
 from grader.model import Submission
 from grader.zips import inspect, members
 
@@ -113,7 +113,8 @@ def _take_zip(path: Path, caps: Caps, share: Share) -> Intake:
 
 def _take_file(path: Path, caps: Caps) -> Intake:
     resolved = path.resolve()
-    entry = Entry((path.name,), Kind.FILE, resolved.stat().st_size, lambda: read_file(resolved, caps))
+    info = resolved.stat()
+    entry = Entry((path.name,), Kind.FILE, info.st_size, lambda: read_file(resolved, caps), info.st_mtime)
     return _build({_file_id(path.name, resolved.parent.name): [entry]}, (), caps)
 
 
@@ -165,6 +166,8 @@ def _is_wrapper(only: str, inside: Sequence[Entry], root: str) -> bool:
     if only.lower() in (root.lower(), "submissions"):
         return True
     sources = [e for e in inside if e.is_source]
+    if all(is_attempt(e.path[0]) for e in sources):
+        return False
     return all(len(e.path) > 1 for e in sources) and len({e.path[0] for e in sources}) > 1
 
 

@@ -180,6 +180,9 @@ class LiveDesk(Desk):
         read = {question["id"]: self._read_names(question) for question in request.body["questions"]}
         return wire.Message("loaded", {"questions": read, "problems": [], "notes": [], "tries": []})
 
+    def _again(self, request: wire.Message) -> wire.Message:  # noqa: ARG002  # as Desk
+        return wire.Message("refused", {"message": "there is nothing to run beside what the notebook has run"})
+
     def _answer(self, name: str) -> object:
         return own_copy(self._found[name])
 

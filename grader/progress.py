@@ -131,6 +131,7 @@ class Display:
                 "scorecard",
                 student=card.student_id,
                 points=card.points,
+                grade=card.grade,
                 max_points=card.max_points,
                 pending_points=card.pending_points,
                 verdicts=dict(counts),

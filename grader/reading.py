@@ -3,7 +3,7 @@
 Theory of operation. Names come first: the statements that a name needs are run, and no others. What is then still open
 may be tried again in other ways, each a request of its own, so that what a try costs or breaks costs no named answer:
 
-    whole     the whole file is run, for names whose own statements lacked something
+    whole     the whole file is run, for names whose own statements lacked something, at once or when called
     role      a network under no known name is looked for by what it does (roles.py)
     record    layers without names are looked for by what is really called (recorder.py)
 
@@ -147,6 +147,10 @@ class Reading:
 
     # ------------------------------------------------------------------------------------------------- other ways
 
+    def complete(self, name: str) -> None:
+        """Bind a name anew from the whole file, because what it is bound to lacked another name when it was called."""
+        self._run_whole([(q, a) for q, a, state in self._states() if a["name"] == name and state["state"] == "found"])
+
     def again(self, step: str) -> None:
         """Try to find what is still open in another way: "whole", "role" or "record"."""
         {"whole": self._run_whole, "role": self._look, "record": self._record}[step](list(self._open()[step]))
@@ -172,6 +176,8 @@ class Reading:
 
     def _why_whole(self, question: Question, answer: dict[str, Any], name: str) -> str:
         state = self._names[question["id"]][answer["name"]]
+        if state["state"] == "found":
+            return f"because {name} lacked a name of the file when it was called"
         if state["state"] == "missing":
             return f"because no statement that can be seen binds {name}"
         return f"because the statements that {name} needs raised {state['type']}: {state['message'][:200]}"

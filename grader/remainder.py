@@ -59,11 +59,11 @@ def remainder(store: Store, ground: Ground, submissions: list[Submission], choic
 
 def _named(submissions: list[Submission], students: Iterable[str]) -> list[Submission]:
     names = set(students)
-    if unknown := names - {s.student_id for s in submissions}:
+    if unknown := names - {who for s in submissions for who in (s.student_id, *s.members)}:
         raise UsageError(
             f"nothing was handed in by {', '.join(sorted(unknown))}: give a student's id as it is in the gradebook."
         )
-    return [s for s in submissions if not names or s.student_id in names]
+    return [s for s in submissions if not names or names & {s.student_id, *s.members}]
 
 
 def _matches(kept: Kept | None, choice: Choice) -> bool:

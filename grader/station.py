@@ -37,6 +37,7 @@ STEPS = {
     "record": "The code was run to see which layers it uses, and that gave nothing",
 }
 """The other ways in which a worker can look for an answer, in their order, and what to say when one fails."""
+COMPLETING = "The whole file was run, because {} lacked a name when it was called, and that gave nothing"
 
 
 class Station:
@@ -60,6 +61,7 @@ class Station:
         self._read: dict[str, Any] | None = None
         self._refusal: Unanswered | None = None
         self._given_up: set[str] = set()  # ways of finding an answer that ended the worker
+        self._completed: set[str] = set()  # names for which this worker has run the whole file
         self._was_killed = False
         self._printed: list[str] = []
         self._tries: list[str] = []
@@ -105,14 +107,30 @@ class Station:
     def _again(self, step: str) -> bool:
         """Look in another way for what is still open; whether the worker lives on."""
         assert self._worker is not None  # noqa: S101  # it has just been loaded
-        request = wire.Message("again", {"step": step, "seed": self._assignment.seeds.public})
         try:
-            found = self._ask_worker(request, self._assignment.limits.wall_seconds)
-            self._take(self._accepted(found, "the submission"))
+            self._look(step)
         except Unanswered as e:
             self._given_up.add(step)
             self._remarks_on_steps.append(f"{STEPS[step]}: {e}")
         return self._worker.alive
+
+    def _look(self, step: str, name: str = "") -> None:
+        request = wire.Message("again", {"step": step, "name": name, "seed": self._assignment.seeds.public})
+        found = self._ask_worker(request, self._assignment.limits.wall_seconds)
+        self._take(self._accepted(found, "the submission"))
+
+    def _complete(self, name: str) -> bool:
+        """Have the whole file run for a name that lacked another when it was called, once; whether that was done."""
+        if name in self._completed | self._given_up:
+            return False
+        self._completed.add(name)
+        try:
+            self._look("call", name)
+        except Unanswered as e:
+            self._given_up.add(name)
+            self._remarks_on_steps.append(f"{COMPLETING.format(name)}: {e}")
+            return False
+        return True
 
     def _take(self, reply: wire.Message) -> None:
         """Believe of what was found as much as can be understood."""
@@ -126,6 +144,7 @@ class Station:
         cpu_seconds = int(limits.wall_seconds * 4 + 60)
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
         self._worker = self._crew.worker(allowance, self._prelude)
+        self._completed.clear()
         found = self._ask_worker(self._load_request(), self._assignment.limits.wall_seconds)
         self._take(self._accepted(found, "the submission"))
 
@@ -140,14 +159,17 @@ class Station:
         return wire.Message("load", body, tensors)
 
     def ask(self, request: wire.Message, wall_seconds: float, name: str) -> wire.Message:
-        """The reply to a request about `name`. Raises `Unanswered`."""
+        """The reply to a request about `name`; asked twice if it lacked a name of its file. Raises `Unanswered`."""
 
         def ask() -> wire.Message:
             self._start()
             self.read()
             return self._ask_worker(request, wall_seconds)
 
-        return self._accepted(self._patience.answered(ask), name)
+        reply = self._patience.answered(ask)
+        if reply.kind == "raised" and reply.body.get("type") == "NameError" and self._complete(name):
+            reply = self._patience.answered(ask)
+        return self._accepted(reply, name)
 
     def _ask_worker(self, request: wire.Message, wall_seconds: float) -> wire.Message:
         assert self._worker is not None  # noqa: S101  # started by the caller

@@ -14,23 +14,36 @@ MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"  # without it Excel takes UTF-8 for the l
 
 
 def written(gradebook: Gradebook) -> str:
-    """The class as a table, one row a student."""
+    """The class as a table, one row a student; each member of a group has one."""
     ids = [q.id for q in summary.questions(gradebook.scorecards)]
-    columns = ["student_id", *ids, "points", "max_points", "pending_points", "percent", *Verdict, "notes"]
+    columns = [
+        "student_id",
+        *ids,
+        "points",
+        "late_percent",
+        "grade",
+        "max_points",
+        "pending_points",
+        "percent",
+        *Verdict,
+        "notes",
+    ]
     text = io.StringIO(newline="")
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(map(_inert, columns))
-    writer.writerows(map(_inert, _cells(s, ids)) for s in gradebook.scorecards)
+    for scorecard in gradebook.scorecards:
+        writer.writerows(map(_inert, _cells(who, scorecard, ids)) for who in scorecard.people)
     return MARK + text.getvalue()
 
 
-def _cells(scorecard: Scorecard, question_ids: list[str]) -> Iterator[str]:
+def _cells(who: str, scorecard: Scorecard, question_ids: list[str]) -> Iterator[str]:
     """One row of the gradebook."""
     points = {q.id: q.points for q in scorecard.questions}
-    yield scorecard.student_id
+    yield who
     yield from (f"{points[i]:g}" if i in points else "" for i in question_ids)
-    yield from (f"{value:g}" for value in (scorecard.points, scorecard.max_points, scorecard.pending_points))
-    yield f"{100 * scorecard.points / scorecard.max_points:.2f}" if scorecard.max_points else ""
+    yield from (f"{value:g}" for value in (scorecard.points, scorecard.late_percent, scorecard.grade))
+    yield from (f"{value:g}" for value in (scorecard.max_points, scorecard.pending_points))
+    yield f"{100 * scorecard.grade / scorecard.max_points:.2f}" if scorecard.max_points else ""
     yield from (str(sum(c.verdict is v for c in scorecard.checks)) for v in Verdict)
     yield "; ".join(scorecard.notes)
 

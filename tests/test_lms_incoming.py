@@ -94,9 +94,13 @@ def test_a_canvas_zip_is_recognised_and_says_what_it_knows(tmp_path: Path):
     assert taken.skipped == ("readme.txt",)
 
 
-def test_two_attachments_of_one_name_are_both_kept(tmp_path: Path):
-    taken = incoming.take(zipped(tmp_path, "doe_1_11_hw.py", "doe_1_12_hw-1.py"))
-    assert files(taken.submissions[0]) == ["hw-1.py", "hw.py"]
+def test_of_several_attempts_at_one_file_the_last_counts_and_the_others_are_named(tmp_path: Path):
+    taken = incoming.take(
+        zipped(tmp_path, **{"doe_1_11_hw.py": "1", "doe_1_13_hw-10.py": "3", "doe_1_12_hw-2.py": "2"})
+    )
+    (doe,) = taken.submissions
+    assert [(f.name, f.data) for f in doe.files] == [("hw.py", b"3")]
+    assert doe.notes == ("3 attempts were handed in: hw-10.py counts, being the last; not graded: hw.py, hw-2.py.",)
 
 
 def test_two_students_of_one_name_stay_two(tmp_path: Path):

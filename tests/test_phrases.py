@@ -22,8 +22,8 @@ ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
     "advice answers building cards cells compare decoding diagnosis entries expectations flow folders handed intake "
-    "judge measurement naming notebook pieces plugin practice process reading recorder roles running scope shelf shims "
-    "siblings source station student testimony training zips graph/capture graph/measure"
+    "judge measurement naming notebook pieces plugin practice process reading recorder roles running scope shelf "
+    "shims siblings source station student testimony training zips graph/capture graph/measure"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")
@@ -124,6 +124,11 @@ PARTS = {
     "output channels; input channels; rows of the window; columns of the window",
     "1 image, which is",
     "7 images, which are",
+    "7 day late",
+    "7 days late",
+    "7 % a day",
+    "7, which costs nothing here.",
+    "7, 7, at most 7 %: -7 %.",
     "the explanation holds 7 to be seen in the notebook only",
 }
 EXAMPLES = tomllib.loads((ROOT / "tests" / "messages.zh-TW.toml").read_text(encoding="utf-8"))

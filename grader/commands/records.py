@@ -38,8 +38,8 @@ def show(student: StudentArgument, output: OutputOption = Path("reports/out")) -
     with Store(output) as store:
         kept = _current(store, student)
         out.print(remembered.scorecard(kept))
-        out.print(remembered.history(store.history(student)))
-        if events := store.events(student):
+        out.print(remembered.history(store.history(kept.card.student_id)))
+        if events := store.events(kept.card.student_id):
             out.print(remembered.events(events, kept.card.submission_digest))
     return OK
 
@@ -148,7 +148,7 @@ def _current(store: Store, student: str) -> Kept:
     """The student's scorecard in the class that was graded last."""
     everybody = store.current(pages.latest(store).run.assignment)
     for kept in everybody:
-        if kept.card.student_id == student:
+        if student in (kept.card.student_id, *kept.card.members):
             return kept
     near = [k.card.student_id for k in everybody if student.lower() in k.card.student_id.lower()][:5]
     hint = f" Do you mean {', '.join(near)}?" if near else " `grader runs` lists what was graded."

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
 from grader.errors import UsageError
-from grader.intake import Entry
+from grader.intake import Entry, shown
 from grader.lms import grades
 from grader.lms.platform import Choices, Export, Handed, Platform
 from grader.lms.sheet import Filled, Sheet, unquoted_formula
@@ -101,19 +101,35 @@ def handed_in(export: Export) -> Iterator[Handed]:
         handed = found.setdefault(name.user, Handed(student_id, name.person, platform_id=name.user, late=name.late))
         handed.entries.append(replace(entry, path=(name.file,)))
     for handed in found.values():
-        handed.entries[:] = _original(handed.entries)
+        handed.entries[:], handed.notes = _last(handed.entries)
         yield handed
 
 
-def _original(entries: list[Entry]) -> list[Entry]:
-    """The files without the `-1` of a resubmission, where that leaves them different."""
-    shorter = [_without_copy(e.name) for e in entries]
-    return [replace(e, path=(s,)) if shorter.count(s) == 1 else e for e, s in zip(entries, shorter, strict=True)]
+def _last(entries: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
+    """The files without the `-1` of a resubmission; of one that is there several times the last, and a note of it."""
+    attempts: dict[str, list[tuple[int, Entry]]] = {}
+    for entry in entries:
+        name, number = _without_copy(entry.name)
+        attempts.setdefault(name, []).append((number, entry))
+    kept, notes = [], []
+    for name, found in attempts.items():
+        found.sort(key=lambda pair: pair[0])
+        *earlier, (_, last) = found
+        kept.append(replace(last, path=(name,)))
+        if earlier:
+            others = ", ".join(shown(e.name) for _, e in earlier)
+            count = f"{len(found)} attempts were handed in"
+            notes.append(f"{count}: {shown(last.name)} counts, being the last; not graded: {others}.")
+    return kept, tuple(notes)
 
 
-def _without_copy(name: str) -> str:
+def _without_copy(name: str) -> tuple[str, int]:
+    """A file's own name, and the number of its attempt."""
     path = PurePosixPath(name)
-    return (COPY.sub("", path.stem) or path.stem) + path.suffix
+    match = COPY.search(path.stem)
+    if match is None or match.start() == 0:
+        return name, 0
+    return path.stem[: match.start()] + path.suffix, int(match[0][1:])
 
 
 def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
@@ -132,7 +148,7 @@ def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
         elif not grades.final(card, include_pending=choices.include_pending):
             pending.append(card.student_id)
         else:
-            values[row, column] = grades.number(card.points)
+            values[row, column] = grades.number(card.grade)
     written = tuple(sheet.value(row, STUDENT) for row, _ in values)
     return Filled(sheet.with_values(values), written, tuple(pending), finder.left, tuple(remarks))
 

@@ -45,7 +45,7 @@ class Change:
     @property
     def points(self) -> str:
         """The points as they are sent."""
-        return grades.number(self.card.points)
+        return grades.number(self.card.grade)
 
     @property
     def wanted(self) -> bool:
@@ -130,7 +130,7 @@ def tag(card: Scorecard) -> str:
         [q.id, q.points, [[c.title, c.verdict, c.points, c.message] for c in q.checks]]
         for q in folding.folded(card).questions
     ]
-    text = json.dumps([card.student_id, card.submission_digest, seen], sort_keys=True)
+    text = json.dumps([card.student_id, card.submission_digest, card.late_percent, seen], sort_keys=True)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
@@ -148,4 +148,4 @@ def _commented(there: Any, card: Scorecard) -> bool:
 
 
 def _same(score: object, card: Scorecard) -> bool:
-    return isinstance(score, int | float) and grades.number(score) == grades.number(card.points)
+    return isinstance(score, int | float) and grades.number(score) == grades.number(card.grade)

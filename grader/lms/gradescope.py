@@ -109,7 +109,7 @@ def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
         card = finder.by_id(*(sheet.value(row, c) for c in ids)) or finder.by_platform_id(number)
         if card and column < len(sheet.rows[row]):
             if grades.final(card, include_pending=choices.include_pending):
-                values[row, column] = grades.number(card.points)
+                values[row, column] = grades.number(card.grade)
             else:
                 pending.append(card.student_id)
     written = tuple(sheet.value(row, ids[0]) for row, _ in values)

@@ -57,6 +57,7 @@ def _told(submission: Submission, sharing: _Sharing) -> Submission:
     return replace(
         submission,
         name=handed.name,
+        notes=(*handed.notes, *submission.notes),
         members=handed.members,
         platform=sharing.platform.name,
         platform_id=handed.platform_id,

@@ -70,7 +70,7 @@ def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
         if not grades.final(card, include_pending=choices.include_pending):
             pending.append(card.student_id)
             continue
-        values[row, column] = grades.number(card.points, comma)
+        values[row, column] = grades.number(card.grade, comma)
         written.append(sheet.value(row, 0))
         if feedback and feedback < len(sheet.rows[row]) and not sheet.value(row, feedback):
             values[row, feedback] = paragraph(summary(card))

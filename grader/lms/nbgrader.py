@@ -66,18 +66,23 @@ def moment(text: str) -> datetime | None:
 
 
 def make(book: Gradebook, choices: Choices) -> Filled:
-    """nbgrader's grades.csv, with quotes, which nbgrader's own lacks; no penalty is taken off for lateness."""
+    """nbgrader's grades.csv, with quotes, which nbgrader's own lacks; each member of a group has a row."""
     pending = [c.student_id for c in book.scorecards if not grades.final(c, include_pending=choices.include_pending)]
-    rows = [_row(book.assignment, c, final=c.student_id not in pending) for c in book.scorecards]
+    rows = [
+        _row(book.assignment, who, c, final=c.student_id not in pending) for c in book.scorecards for who in c.people
+    ]
     written = tuple(c.student_id for c in book.scorecards if c.student_id not in pending)
     return Filled(table.written(HEADINGS, rows), written, tuple(pending))
 
 
-def _row(assignment: str, card: Scorecard, *, final: bool) -> list[str]:
-    points = grades.number(card.points) if final else ""
+def _row(assignment: str, who: str, card: Scorecard, *, final: bool) -> list[str]:
+    points, penalty, score = (
+        grades.number(p) if final else "" for p in (card.points, card.points - card.grade, card.grade)
+    )
     when = card.submitted_at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S") if card.submitted_at else ""
     last, _, first = card.name.partition(", ")
-    return [assignment, "", when, card.student_id, last, first, "", points, "0", points, grades.number(card.max_points)]
+    most = grades.number(card.max_points)
+    return [assignment, "", when, who, last, first, "", points, penalty or "0", score, most]
 
 
 PLATFORM = Platform("nbgrader", "nbgrader, submitted/", recognise, handed_in, make=make)

@@ -33,19 +33,23 @@ def make(book: Gradebook, choices: Choices) -> Filled:
     total = sum(most.values())
     rows = [["points-per-question", *(grades.number(most[q]) for q in questions), grades.number(total), "", "--"]]
     pending = [c.student_id for c in book.scorecards if not grades.final(c, include_pending=choices.include_pending)]
-    rows += [_row(c, questions, final=c.student_id not in pending) for c in book.scorecards]
+    rows += [_row(w, c, questions, final=c.student_id not in pending) for c in book.scorecards for w in _names(c)]
     headings = ["file", *questions, "total_points_earned", "percent_correct", "grading_status"]
     written = tuple(c.student_id for c in book.scorecards if c.student_id not in pending)
     return Filled(table.written(headings, rows), written, tuple(pending))
 
 
-def _row(card: Scorecard, questions: list[str], *, final: bool) -> list[str]:
-    name = card.platform_id if card.platform == "otter" else card.student_id
+def _names(card: Scorecard) -> tuple[str, ...]:
+    """The file as otter knows it; elsewhere whoever handed it in."""
+    return (card.platform_id,) if card.platform == "otter" else card.people
+
+
+def _row(name: str, card: Scorecard, questions: list[str], *, final: bool) -> list[str]:
     if not final:
         return [name, *("" for _ in questions), "", "", f"{grades.number(card.pending_points)} points pending"]
     points = {q.id: grades.number(q.points) for q in card.questions}
-    share = f"{card.points / card.max_points:.4f}" if card.max_points else ""
-    return [name, *(points.get(q, "") for q in questions), grades.number(card.points), share, "Completed"]
+    share = f"{card.grade / card.max_points:.4f}" if card.max_points else ""
+    return [name, *(points.get(q, "") for q in questions), grades.number(card.grade), share, "Completed"]
 
 
 PLATFORM = Platform("otter", "otter-grader, a folder of notebooks", recognise, handed_in, make=make)

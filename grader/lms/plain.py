@@ -11,7 +11,7 @@ from grader.lms.sheet import Filled
 from grader.model import Gradebook, Scorecard
 
 FIRST = ("student_id", "name", "platform", "platform_id", "submitted_at", "late")
-LAST = ("points", "max_points", "pending_points")
+LAST = ("points", "late_percent", "grade", "max_points", "pending_points")
 
 
 def recognise(export: Export) -> str:  # noqa: ARG001  # the shape of a platform
@@ -27,9 +27,9 @@ def handed_in(export: Export) -> Iterator[Handed]:
 
 
 def make(book: Gradebook, choices: Choices) -> Filled:
-    """One line a student, one column a question; the points of whom something is pending are left empty."""
+    """One line a student, each of a group too, one column a question; points are left empty where some are pending."""
     questions = list(dict.fromkeys(q.id for c in book.scorecards for q in c.questions))
-    rows = [_row(c, questions, choices) for c in book.scorecards]
+    rows = [_row(who, c, questions, choices) for c in book.scorecards for who in c.people]
     finals = [grades.final(c, include_pending=choices.include_pending) for c in book.scorecards]
     return Filled(
         table.written([*FIRST, *questions, *LAST], rows, mark=True),
@@ -38,18 +38,18 @@ def make(book: Gradebook, choices: Choices) -> Filled:
     )
 
 
-def _row(card: Scorecard, questions: list[str], choices: Choices) -> list[str]:
+def _row(who: str, card: Scorecard, questions: list[str], choices: Choices) -> list[str]:
     points = {q.id: q for q in card.questions}
     final = grades.final(card, include_pending=choices.include_pending)
     late = "" if card.late is None else "yes" if card.late else "no"
     when = card.submitted_at.isoformat() if card.submitted_at else ""
     return [
-        *(card.student_id, card.name, card.platform, card.platform_id, when, late),
+        *(who, card.name, card.platform, card.platform_id, when, late),
         *(
             grades.number(points[q].points) if q in points and (final or not points[q].pending_points) else ""
             for q in questions
         ),
-        grades.number(card.points) if final else "",
+        *(grades.number(p) if final else "" for p in (card.points, card.late_percent, card.grade)),
         grades.number(card.max_points),
         grades.number(card.pending_points),
     ]

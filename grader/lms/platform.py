@@ -49,6 +49,7 @@ class Handed:
     platform_id: str = ""
     submitted_at: datetime | None = None
     late: bool | None = None
+    notes: tuple[str, ...] = ()
     entries: list[Entry] = field(default_factory=list)
 
 

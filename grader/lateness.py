@@ -1,0 +1,128 @@
+"""How late a submission is, and what that costs: the policy, the dates that hold for a student, and where each is from.
+
+Nothing is taken off a check: a Lateness lies on the scorecard beside the points, and the grade is computed from both.
+Without a time of handing in, or without a due date, nobody is late.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, Field, model_validator
+
+from grader.model import Lateness, Submission, Value
+
+DAY_SECONDS = 86_400
+PLATFORM_LATE = "The platform itself says late; these dates were used."
+PLATFORM_NOT_LATE = "The platform itself says not late; these dates were used."
+Percent = Annotated[float, Field(ge=0, le=100)]
+
+
+class Policy(Value):
+    """`[late]` of assignment.toml: when it is due, and what each begun day costs of the points reached.
+
+    Whoever is late by no more than the grace is on time; beyond it lateness counts from the due date.
+    """
+
+    due: AwareDatetime | None = None
+    grace_minutes: Annotated[int, Field(ge=0)] = 0
+    policy: Literal["none", "percent_per_day"] = "none"
+    percent_per_day: Percent = 0.0
+    maximum_percent: Percent = 100.0
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> Policy:
+        if (self.policy == "percent_per_day") != bool(self.percent_per_day):
+            raise ValueError('policy = "percent_per_day" and a percent_per_day above 0 go together')
+        return self
+
+
+@dataclass(frozen=True)
+class Extension:
+    """A student's own due date, or hours after everybody's."""
+
+    due: datetime | None = None
+    hours: float = 0.0
+
+
+@dataclass(frozen=True)
+class Rules:
+    """All that decides lateness. `due` is from the command line; ids are in lower case; `files` takes files' times."""
+
+    policy: Policy
+    due: datetime | None = None
+    extensions: Mapping[str, Extension] = field(default_factory=dict)
+    times: Mapping[str, datetime] = field(default_factory=dict)
+    files: bool = False
+
+
+def assessed(submission: Submission, rules: Rules) -> Submission:
+    """The submission with its time of handing in and its lateness, as far as they are known."""
+    at, told_by = _handed_in(submission, rules)
+    due, set_by = _due(submission, rules)
+    if at is None or due is None:
+        return replace(submission, submitted_at=at)
+    seconds = max(0.0, (at - due).total_seconds())
+    dates = f"Due {moment(due)} ({set_by}), handed in {moment(at.astimezone(due.tzinfo))} ({told_by})."
+    if submission.late is not None:
+        dates = f"{dates} {PLATFORM_LATE if submission.late else PLATFORM_NOT_LATE}"
+    lateness = _cost(seconds, rules.policy, dates)
+    return replace(submission, submitted_at=at, late=lateness.days > 0, lateness=lateness)
+
+
+def _handed_in(submission: Submission, rules: Rules) -> tuple[datetime | None, str]:
+    """When it was handed in, and who says so: the platform, else the list of times, else the files."""
+    if submission.submitted_at:
+        return submission.submitted_at, "the platform's export"
+    listed = [rules.times[key] for key in keys(submission) if key in rules.times]
+    if listed:
+        return max(listed), "the list of times"
+    if rules.files and submission.modified_at:
+        return submission.modified_at, "the file's own time"
+    return None, ""
+
+
+def _due(submission: Submission, rules: Rules) -> tuple[datetime | None, str]:
+    """When it is due, and who says so; a group has the latest date of its members."""
+    due, set_by = (rules.due, "the command line") if rules.due else (rules.policy.due, "the assignment")
+    granted = [rules.extensions[key] for key in keys(submission) if key in rules.extensions]
+    dates = [date for extension in granted if (date := extension.due or _after(due, extension.hours))]
+    return (max(dates), "an extension") if dates else (due, set_by)
+
+
+def _after(due: datetime | None, hours: float) -> datetime | None:
+    return due + timedelta(hours=hours) if due else None
+
+
+def keys(submission: Submission) -> Iterator[str]:
+    """The ids by which a list may name whoever handed it in."""
+    ids = (submission.student_id, submission.platform_id, *submission.members)
+    yield from dict.fromkeys(i.casefold() for i in ids if i)
+
+
+def _cost(seconds: float, policy: Policy, dates: str) -> Lateness:
+    """What so many seconds after the due date cost, and why."""
+    if seconds <= policy.grace_minutes * 60:
+        grace = f"Late by {math.ceil(seconds / 60)} minutes, within the grace of {policy.grace_minutes}: no cost."
+        return Lateness(seconds=seconds, days=0, percent=0.0, why=f"{grace if seconds else 'On time.'} {dates}")
+    days = math.ceil(seconds / DAY_SECONDS)
+    percent = min(policy.maximum_percent, days * policy.percent_per_day)
+    late = f"{days} {'day' if days == 1 else 'days'} late"
+    rate = f"{policy.percent_per_day:g} % a day"
+    if policy.policy == "none":
+        rule = f"{late}, which costs nothing here."
+    elif percent < days * policy.percent_per_day:
+        rule = f"{late}, {rate}, at most {policy.maximum_percent:g} %: -{percent:g} %."
+    else:
+        rule = f"{late}, {rate}: -{percent:g} %."
+    return Lateness(seconds=seconds, days=days, percent=percent, why=f"{rule} {dates}")
+
+
+def moment(at: datetime) -> str:
+    """A time for people, with its zone: "2026-12-01 23:59 +08:00"."""
+    zone = at.strftime("%z")
+    return f"{at:%Y-%m-%d %H:%M} {zone[:3]}:{zone[3:5]}"
