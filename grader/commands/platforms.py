@@ -54,11 +54,13 @@ def export(
     """Write the grades in a platform's form: its own sheet with one column filled, or a table."""
     if feedback and platform != "moodle":
         raise UsageError("--feedback makes Moodle's zip of feedback files: use it with moodle.")
+    outgoing.able(platform)
+    if not upload and output is None:
+        raise UsageError("say with -o which file the grades are to be written to, such as -o filled.csv.")
     book = grades.gradebook(graded)
     if upload:
         return _upload(platform, book, Where(url, course, assignment_number), include_pending=include_pending, yes=yes)
-    if output is None:
-        raise UsageError("say with -o where the grades are to be written.")
+    assert output is not None  # noqa: S101  # asked for above
     choices = Choices(column, include_pending)
     filled = outgoing.export(platform, book, sheet, choices)
     _write(output, filled.data)
@@ -78,7 +80,9 @@ def _write(path: Path, data: bytes) -> None:
         unfinished.write_bytes(data)
         unfinished.replace(path)
     except OSError as e:
-        raise UsageError(f"{path} cannot be written ({e.strerror}): give another file with -o.") from e
+        raise UsageError(
+            f"{path} cannot be written ({e.strerror}): name another file, in a folder that is there."
+        ) from e
 
 
 def _tell(filled: Filled) -> None:
@@ -149,7 +153,7 @@ def package(
     chosen = _autograder(platform)
     spec = assignment.load(assignment.find(assignment_name))
     if data and not data.is_file():
-        raise UsageError(f"there is no data file {data}: make one with `grader data prepare`.")
+        raise UsageError(f"there is no data file {data}: make one with `grader data prepare`, or leave --data out.")
     made = packages.build(chosen, spec, reference_folder(reference, spec), data, seconds, pip_options)
     _write(output, made)
     out.print(f"{output}: {spec.title} for {chosen.title}, {len(made) / 1e6:.1f} MB. {chosen.advice}", soft_wrap=True)

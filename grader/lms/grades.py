@@ -29,9 +29,13 @@ def gradebook(out: Path) -> Gradebook:
 
 
 def _of_files(out: Path) -> Gradebook:
+    if not out.is_dir():
+        raise UsageError(f"there is no folder {out}: give the one that `grader grade -o` wrote.")
     paths = sorted((out / "scorecards").glob("*.json"))
     if not paths:
-        raise UsageError(f"{out} holds no scorecards: give the folder that `grader grade -o` wrote.")
+        raise UsageError(
+            f"{out} holds no scorecards: grade the class first, or give the folder that `grader grade -o` wrote."
+        )
     cards = []
     for path in paths:
         try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from grader import report
 from grader.errors import UsageError
 from grader.lms import PLATFORMS, folding, grades, moodle
-from grader.lms.platform import Choices
+from grader.lms.platform import Choices, Platform
 from grader.lms.sheet import Filled, Sheet
 from grader.model import Gradebook, Scorecard
 
@@ -23,16 +23,25 @@ ALWAYS = (2020, 1, 1, 0, 0, 0)  # the time of every member: equal pages make an 
 
 def export(platform: str, book: Gradebook, sheet: Path | None, choices: Choices) -> Filled:
     """The class's grades in a platform's form. Raises `UsageError`."""
-    chosen = PLATFORMS.get(ALIASES.get(platform, platform))
-    if chosen is None or not (chosen.fill or chosen.make):
-        able = [p.name for p in PLATFORMS.values() if p.name != "plain" and (p.fill or p.make)]
-        raise UsageError(f"grades cannot go to {platform!r}: wanted one of {', '.join([*able, *ALIASES])}.")
+    chosen = able(platform)
     if chosen.make:
         return chosen.make(book, choices)
     assert chosen.fill is not None  # noqa: S101  # one of the two is there
     if sheet is None:
-        raise UsageError(f"{platform} needs the sheet that it has exported itself: give it with --sheet.")
+        raise UsageError(f"{chosen.title} takes its own sheet back: export it there, and give it with --sheet.")
     return chosen.fill(read(sheet), book, choices)
+
+
+def able(platform: str) -> Platform:
+    """The platform that grades can go to. Raises `UsageError`."""
+    chosen = PLATFORMS.get(ALIASES.get(platform, platform))
+    if chosen is None or not (chosen.fill or chosen.make):
+        names = [p.name for p in PLATFORMS.values() if p.name != "plain" and (p.fill or p.make)]
+        raise UsageError(
+            f"{platform!r} has no sheet that grades can be written into: wanted one of "
+            f"{', '.join([*names, *ALIASES])}. Any other platform's can be filled from csv."
+        )
+    return chosen
 
 
 def read(path: Path) -> Sheet:

@@ -46,7 +46,10 @@ def build(
         points=spec.max_points,
     )
     if kit.seconds <= 0:
-        raise UsageError(f"{limit:.0f} seconds are too few: starting takes some {LEAST_MARGIN:.0f}.")
+        raise UsageError(
+            f"{limit:.0f} seconds are too few, because starting takes some {LEAST_MARGIN:.0f}: raise the limit "
+            "at the platform, and say the new one with --timeout."
+        )
     files = dict(_engine())
     files |= _public(spec) if autograder.public else _whole(spec, reference)
     files["requirements.txt"] = "".join(f"{r}\n" for r in requirements()).encode()
