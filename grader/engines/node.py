@@ -100,7 +100,7 @@ def _end_with_caller() -> None:
     assert caller is not None  # noqa: S101  # it runs
 
     def watch() -> None:
-        sys.stdin.buffer.read(1)
+        os.read(0, 1)  # not through sys.stdin: its lock would be held when the interpreter ends
         signal.pthread_kill(caller, signal.SIGINT)
 
     threading.Thread(target=watch, daemon=True).start()

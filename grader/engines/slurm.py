@@ -6,10 +6,10 @@ holds the contents by digest and a file of messages for each job, for as long as
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import json
 import shutil
+import subprocess
 import tempfile
 import time
 from collections.abc import Generator, Iterator, Sequence
@@ -24,7 +24,9 @@ from grader.errors import UsageError
 from grader.model import Submission
 
 SHARE = 25  # submissions a job: a judge starts in seconds, and a queue fills gaps with short jobs
-LOOK_SECONDS = 0.5  # how often the folder is looked at; Slurm itself is asked by submitit far less often
+LOOK_SECONDS = 0.5  # how often the folder is looked at
+ASK_SECONDS = 10.0  # how often Slurm is asked which jobs it has; squeue, for not every cluster keeps accounts
+CLOSE_SECONDS = 30.0  # for cancelled jobs to end
 MINUTES = 24 * 60  # SBATCH_TIMELIMIT asks for another time, SBATCH_PARTITION for a partition
 
 
@@ -41,6 +43,8 @@ class Slurm:
         self._asked = {"timeout_min": MINUTES, "cpus_per_task": cpus, "gpus_per_node": int(gpu)}
         self._folder = Path()
         self._executor: Any = None
+        self._queue: set[str] | None = None
+        self._asked_at = 0.0
 
     def __enter__(self) -> Slurm:
         try:
@@ -67,6 +71,7 @@ class Slurm:
 
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
         """All jobs at once, as far as the queue lets them."""
+        self._queue, self._asked_at = None, time.monotonic()
         round_ = Path(tempfile.mkdtemp(dir=self._folder))
         hold = Hold()
         cargos = [hold.load(job) for job in jobs]
@@ -77,7 +82,7 @@ class Slurm:
         try:
             while running:
                 for key in list(running):
-                    for message in _news(heard[key], running[key]):
+                    for message in _news(heard[key], running[key], over=self._over(running[key])):
                         if message["event"] in ENDS:
                             running.pop(key)
                         yield key, message
@@ -86,9 +91,19 @@ class Slurm:
         finally:
             for job in running.values():
                 job.cancel()
-            for job in running.values():  # the folder goes only when nothing writes there
-                with contextlib.suppress(Exception):
-                    job.wait()
+            end = time.monotonic() + CLOSE_SECONDS
+            while time.monotonic() < end and not all(self._over(job) for job in running.values()):
+                time.sleep(LOOK_SECONDS)  # the folder goes only when nothing writes there
+
+    def _over(self, job: Any) -> bool:
+        """Whether a job has ended, in whatever way."""
+        if self._cluster == "local":
+            return bool(job.done())
+        if time.monotonic() - self._asked_at > ASK_SECONDS:
+            asked = subprocess.run(["squeue", "--noheader", "--format=%i"], capture_output=True, text=True, check=False)  # noqa: S607
+            self._queue = set(asked.stdout.split()) if asked.returncode == 0 else None  # a controller may be away
+            self._asked_at = time.monotonic()
+        return self._queue is not None and job.job_id not in self._queue
 
 
 class _Heard:
@@ -111,13 +126,12 @@ class _Heard:
         return [json.loads(line) for line in whole.splitlines()]
 
 
-def _news(heard: _Heard, job: Any) -> Iterator[Message]:
-    """What a job has said since; one that is over without having said so is gone."""
-    over = job.done()  # asked first: what it wrote before its end is there to be read then
+def _news(heard: _Heard, job: Any, *, over: bool) -> Iterator[Message]:
+    """What a job has said since; one that was over before, and does not say so, is gone."""
     messages = heard.more()
     yield from messages
     if over and not any(m["event"] in ENDS for m in messages):
-        yield {"event": "gone", "text": f"job {job.job_id} of Slurm ended ({job.state})"}
+        yield {"event": "gone", "text": f"job {job.job_id} of Slurm ended without a word"}
 
 
 def _task(cargo: Cargo, folder: Path, told: Path) -> None:
