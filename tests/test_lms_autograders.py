@@ -124,6 +124,22 @@ def test_results_are_there_before_during_and_after(tiny: Tiny, tmp_path: Path):
     assert not list((root / "results").glob(".*"))
 
 
+@pytest.mark.parametrize(("policy", "score"), [("", 4), ('policy = "percent_per_day"\npercent_per_day = 10', 3.6)])
+def test_lateness_is_told_and_costs_what_the_assignment_says(tiny: Tiny, tmp_path: Path, policy: str, score: float):
+    with (tiny.assignment / "assignment.toml").open("a") as toml:
+        toml.write(f"\n[late]\n{policy}\n")
+    root = tmp_path / "autograder"
+    unpacked(packed(tiny, "gradescope"), root / "source")
+    (root / "submission").mkdir()
+    (root / "submission_metadata.json").write_text(json.dumps(gradescope_metadata("2026-03-01T12:13:20-08:00")))
+    card = gradebooks.failing("ada", Verdict.PASSED, Verdict.PASSED)
+    autograder.run(AUTOGRADERS["gradescope"], root, root / "source", lambda *_: card)
+    results = valid(json.loads((root / "results" / "results.json").read_text()))
+    assert (results["score"], sum(t["score"] for t in results["tests"])) == (score, 4)
+    assert "Handed in 2:13:20 after the due date." in results["output"]
+    assert ("That costs 10 % of the points reached." in results["output"]) == bool(policy)
+
+
 def test_a_fault_of_ours_costs_nothing_and_is_told_to_staff(tiny: Tiny, tmp_path: Path):
     root = tmp_path / "autograder"
     unpacked(packed(tiny, "gradescope"), root / "source")

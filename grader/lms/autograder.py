@@ -15,11 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from grader import assignment, intake, unjudged
+from grader import assignment, intake, lateness, unjudged
 from grader.assignment import Assignment
 from grader.errors import GraderError, UsageError
+from grader.lateness import Rules
 from grader.lms import folding
 from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Submission, Value, Verdict, Visibility
 from grader.plan import Plan
@@ -42,13 +43,14 @@ class Kit(Value):
 
 @dataclass(frozen=True)
 class Task:
-    """What the platform says of a submission. `remarks` are for the student."""
+    """What the platform says of a submission. `due` is the date that holds for whose it is; `remarks` are for them."""
 
     folder: Path
     student_id: str = "student"
     name: str = ""
     late: bool | None = None
     submitted_at: datetime | None = None
+    due: datetime | None = None
     remarks: tuple[str, ...] = ()
 
 
@@ -154,8 +156,10 @@ class _Run:
         """Write what is known; `card` is the whole, when there is one."""
         unfinished = frozenset(() if card else (q.id for q in self.spec.questions if q.id not in self.known))
         whole = card or unjudged.scorecard(self.spec, self.submission, why, self.known)
+        whole = whole.handed_in_as(self.submission)
         seconds = time.monotonic() - self.began
-        state = State(folding.folded(whole), unfinished, why, seconds, self.task.remarks)
+        cost = (f"That costs {whole.late_percent:g} % of the points reached.",) if whole.late_percent else ()
+        state = State(folding.folded(whole), unfinished, why, seconds, (*self.task.remarks, *cost))
         self.publish(state)
         return state
 
@@ -165,7 +169,8 @@ def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> Stat
     kit = Kit.model_validate_json((package / KIT).read_bytes())
     spec = assignment.load(package / kit.assignment)
     task = autograder.read(root)
-    running = _Run(spec, _submission(task, package), task, lambda state: autograder.write(root, state, kit))
+    submission = lateness.assessed(_submission(task, package), Rules(spec.late, due=task.due))
+    running = _Run(spec, submission, task, lambda state: autograder.write(root, state, kit))
     running.tell("The grading has begun and is not finished.")
     try:
         with _deadline(kit.seconds):
@@ -184,13 +189,13 @@ def _submission(task: Task, package: Path) -> Submission:
     def share(entries: Sequence[intake.Entry], _root: str) -> tuple[intake.Groups, tuple[str, ...]]:
         return {task.student_id: [e for e in entries if not ours or e.path[: len(ours)] != ours]}, ()
 
+    known: dict[str, Any] = {"name": task.name, "late": task.late, "submitted_at": task.submitted_at}
     try:
         taken = intake.take(task.folder, share=share)
     except UsageError as e:
-        return Submission(task.student_id, (), f"Nothing here can be graded: {e}", name=task.name)
+        return Submission(task.student_id, (), f"Nothing here can be graded: {e}", **known)
     only = taken.submissions[0]
-    known = {"name": task.name, "late": task.late, "submitted_at": task.submitted_at}
-    return Submission(only.student_id, only.files, only.problem, only.notes, **known)  # type: ignore[arg-type]
+    return Submission(only.student_id, only.files, only.problem, only.notes, **known)
 
 
 def _inside(package: Path, folder: Path) -> bool:

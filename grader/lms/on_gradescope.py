@@ -24,7 +24,7 @@ def read(root: Path) -> Task:
     late = moment > due if moment and due else None
     remarks = (f"Handed in {_span(moment, due)} after the due date.",) if moment and due and late else ()
     name = ", ".join(str(u.get("name", "")) for u in users)
-    return Task(root / "submission", student_id, name, late, moment, remarks)
+    return Task(root / "submission", student_id, name, late, moment, due, remarks)
 
 
 def _metadata(path: Path) -> dict[str, Any]:
@@ -65,7 +65,7 @@ def write(root: Path, state: State, kit: Kit) -> None:
 def results(state: State, kit: Kit) -> dict[str, Any]:
     """results.json: a line for each public check, and one for the hidden checks of each question."""
     return {
-        "score": _number(state.card.points),
+        "score": _number(state.card.grade),
         "execution_time": int(state.seconds),
         "output": plain(state.heading(with_hidden=kit.hidden == "visible")),
         "output_format": "text",

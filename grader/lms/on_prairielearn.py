@@ -33,7 +33,7 @@ def results(state: State, kit: Kit) -> dict[str, Any]:
     seen = kit.hidden == "visible"
     return {
         "gradable": True,
-        "score": min(1.0, max(0.0, round(state.card.points / most, 6))) if most else 0.0,
+        "score": min(1.0, max(0.0, round(state.card.grade / most, 6))) if most else 0.0,
         "message": plain(state.heading(with_hidden=seen)),
         "tests": [
             {

@@ -46,7 +46,7 @@ def write(root: Path, state: State, kit: Kit) -> None:
 def results(state: State, kit: Kit) -> dict[str, Any]:
     """The share of the points, from 0 to 1, and a message for each check that may be seen."""
     most = state.card.max_points
-    score = min(1.0, max(0.0, round(state.card.points / most, 6))) if most else 0.0
+    score = min(1.0, max(0.0, round(state.card.grade / most, 6))) if most else 0.0
     return {"status": "success", "data": {"score": score, "message": list(_messages(state, kit))}}
 
 

@@ -49,7 +49,7 @@ def _grade(state: State) -> str:
     """The points on the activity's own scale, which VPL tells the script; without one, as they are."""
     most = state.card.max_points
     low, high = _number("VPL_GRADEMIN", 0.0), _number("VPL_GRADEMAX", most)
-    return grades.number(low + (high - low) * (state.card.points / most if most else 0.0))
+    return grades.number(low + (high - low) * (state.card.grade / most if most else 0.0))
 
 
 def _number(name: str, otherwise: float) -> float:
