@@ -167,6 +167,7 @@ class Assignment(Value):
     title: str
     title_zh: str = ""
     classes: tuple[str, ...] = ()
+    class_aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     seeds: Seeds = Seeds()
     limits: Limits = Limits()
     visibility: Disclosure = Disclosure()
@@ -182,6 +183,8 @@ class Assignment(Value):
         ids = [q.id for q in self.questions]
         if duplicates := {i for i in ids if ids.count(i) > 1}:
             raise ValueError(f"question ids must differ: {', '.join(sorted(duplicates))}")
+        if strange := set(self.class_aliases) - set(self.classes):
+            raise ValueError(f"class_aliases for classes that do not exist: {', '.join(sorted(strange))}")
         known = {b.id for b in self.baselines}
         for q in self.questions:
             if q.network and (unknown := set(q.network.baselines) - known):

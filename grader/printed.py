@@ -21,7 +21,7 @@ MOST = 200  # claims of one submission: a dozen networks of ten classes, and the
 
 NUMBER = r"(?P<number>\d{1,3}(?:\.\d{1,6})?)\s*(?P<percent>[%\uff05])?"
 CLASS = re.compile(
-    rf"\bacc(?:uracy)?\s*(?:for|of|on)\s+(?:the\s+)?(?:class\b\s*:?\s*)?[\"'\[(]?(?P<name>[A-Za-z]{{2,20}})[\"'\])]?"
+    rf"\bacc(?:uracy)?\s*(?:for|of|on)\s+(?:the\s+)?(?:class\b\s*:?\s*)?[\"'\[(]?(?P<name>[^\W\d_]{{1,20}})[\"'\])]?"
     rf"\s*(?:class\s*)?(?:is)?\s*[:=]?\s*{NUMBER}\s*$",
     re.IGNORECASE,
 )
@@ -48,13 +48,21 @@ def claims(files: Iterable[File], assignment: Assignment) -> tuple[Claim, ...]:
 def _of_notebook(file: File, assignment: Assignment) -> Iterator[Claim]:
     cells = [(_text(c.get("source") or c.get("input")), _printed(c)) for c in _cells(file.data)]
     networks = _names([code for code, _ in cells], assignment)
+    classes = _classes(assignment)
     question = ""
     for number, (code, printed) in enumerate(cells, 1):
         question = next((networks[n] for n in reversed(_made(code)) if n in networks), question)
         for line in printed.splitlines():
             if claim := _claim(line[:LINE_CHARACTERS].strip()):
-                name, fraction = claim
+                said, fraction = claim
+                name = classes.get(said.casefold(), said)
                 yield Claim(question=question, file=file.name, cell=number, name=name, fraction=fraction)
+
+
+def _classes(assignment: Assignment) -> dict[str, str]:
+    """The assignment's class for each name that one may have, in small letters."""
+    names = {c: (c, *assignment.class_aliases.get(c, ())) for c in assignment.classes}
+    return {alias.casefold(): c for c, aliases in names.items() for alias in aliases}
 
 
 def _cells(data: bytes) -> list[dict[str, Any]]:
