@@ -2,7 +2,7 @@
 // Opens folded parts for printing, and sorts and filters tables. Without it everything is still there to read.
 
 window.addEventListener("beforeprint", () => {
-  for (const part of document.querySelectorAll("details:not([open]):not(.pair)")) {
+  for (const part of document.querySelectorAll("details:not([open]):not(.pair, .rest)")) {
     part.open = true;
     part.dataset.folded = "";
   }

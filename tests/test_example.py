@@ -2,9 +2,10 @@
 
 import re
 import tomllib
+from html import unescape
 from pathlib import Path
 
-from grader import report
+from grader import phrases, report
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "example"
@@ -37,3 +38,13 @@ def test_it_holds_no_line_of_a_rubric() -> None:
     text = "".join(p.read_text(encoding="utf-8") for p in PAGES)
     assert len(lines) > 5
     assert [line for line in lines if line in text] == []
+
+
+def test_in_chinese_nothing_that_the_example_tells_a_student_is_left_in_english() -> None:
+    page = (EXAMPLE / "students" / "kuo_ming.html").read_text(encoding="utf-8")
+    told = [unescape(t) for t in re.findall(r'<pre class="written code" dir="auto">(.*?)</pre>', page, re.DOTALL)]
+    told += [unescape(t) for t in re.findall(r"<h[34]><bdi>(.*?)</bdi></h", page)]
+    told += re.findall(r"every wall was tried[^<]*", page)
+    said = phrases.of("zh-TW", "cnn-cifar10")
+    assert len(told) > 10
+    assert [t for t in map(said, told) if re.search(r"\b[A-Za-z]{2,} [a-z]{2,} [a-z]{2,}", t)] == []
