@@ -18,6 +18,7 @@ def written(gradebook: Gradebook) -> str:
     ids = [q.id for q in summary.questions(gradebook.scorecards)]
     columns = [
         "student_id",
+        "name",
         *ids,
         "points",
         "late_percent",
@@ -40,6 +41,7 @@ def _cells(who: str, scorecard: Scorecard, question_ids: list[str]) -> Iterator[
     """One row of the gradebook."""
     points = {q.id: q.points for q in scorecard.questions}
     yield who
+    yield scorecard.name
     yield from (f"{points[i]:g}" if i in points else "" for i in question_ids)
     yield from (f"{value:g}" for value in (scorecard.points, scorecard.late_percent, scorecard.grade))
     yield from (f"{value:g}" for value in (scorecard.max_points, scorecard.pending_points))

@@ -500,11 +500,11 @@ def table(book: Gradebook) -> list[dict[str, str]]:
 
 def test_the_table_has_points_verdicts_and_notes() -> None:
     card = gradebooks.failing("ada", Verdict.PASSED, Verdict.PASSED, Verdict.UNGRADED, Verdict.FAILED)
-    (row,) = table(gradebooks.book([card.model_copy(update={"notes": ("a", "b")})]))
+    (row,) = table(gradebooks.book([card.model_copy(update={"notes": ("a", "b"), "name": "=Ada, L."})]))
     numbers = {"q1_conv2d": "4", "points": "4", "late_percent": "0", "grade": "4"}
     numbers |= {"max_points": "8", "pending_points": "2", "percent": "50.00"}
     counts = {**{str(v): "0" for v in Verdict}, "PASSED": "2", "UNGRADED": "1", "FAILED": "1"}
-    assert row == {"student_id": "ada", **numbers, **counts, "notes": "a; b"}
+    assert row == {"student_id": "ada", "name": "'=Ada, L.", **numbers, **counts, "notes": "a; b"}
 
 
 def test_everything_is_quoted_and_excel_sees_that_it_is_utf_8(tmp_path: Path) -> None:
