@@ -30,8 +30,8 @@ def engine() -> Iterator[Path]:
         folder = Path(name)
         folder.chmod(0o755)
         shutil.copytree(ROOT / "grader" / "sandbox", folder / "grader" / "sandbox")
-        for file in (ROOT / "grader" / "__init__.py", ROOT / "grader" / "errors.py"):
-            shutil.copy(file, folder / "grader")
+        for name in ("__init__.py", "errors.py", "scratch.py"):
+            shutil.copy(ROOT / "grader" / name, folder / "grader")
         shutil.copy(__file__, folder)
         yield folder
 

@@ -346,7 +346,7 @@ def test_a_wrong_lenet_is_told_what_it_has_and_what_is_wanted():
     failed = grade("q6_lenet", LeNet=partial(LeNet, channels=(16, 32)))
     assert failed["test_lenet_convolutions"] == (
         "LeNet has 2 convolutions (5 x 5, 3 to 16 channels; 5 x 5, 16 to 32 channels); wanted are two: "
-        "5 x 5, 3 to 6 channels; 5 x 5, 6 to 16 channels."
+        "5 x 5, 3 to 6 channels; 5 x 5, 6 to 16 channels. Give nn.Conv2d these numbers."
     )
     assert "3 fully connected layers (800 to 120; 120 to 84; 84 to 10)" in failed["test_lenet_linears"]
 

@@ -130,7 +130,7 @@ def test_an_override_can_be_withdrawn_and_both_are_remembered(graded: Path, grad
     assert points(graded, "ada") == ("2", "5")
     said = grader("show", "ada", "-o", graded)[1]
     assert "override 4" in said
-    assert "override withdrawn" in said
+    assert "withdrawn" in said
 
 
 def test_a_mark_ends_the_wait_for_it(graded: Path, grader: Command):

@@ -117,7 +117,7 @@ def test_the_walls_import_nothing_but_the_standard_library() -> None:
     code += "print(sorted(m for m in sys.modules if m.partition('.')[0] in ('torch', 'numpy', 'pydantic')))\n"
     code += "print(sorted(m for m in sys.modules if m.startswith('grader') and 'sandbox' not in m))"
     done = subprocess.run([sys.executable, "-c", code], cwd=cage.ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "['grader', 'grader.errors']"]
+    assert done.stdout.splitlines() == ["[]", "['grader', 'grader.errors', 'grader.scratch']"]
 
 
 def test_a_blueprint_crosses_as_json_and_an_unknown_wall_is_refused() -> None:

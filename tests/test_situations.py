@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from grader import assignment, batch, expectations, measurement, phrases
+from grader import assignment, batch, expectations, phrases
 from grader import cards as cards_module
 from grader.batch import Plan
-from grader.measurement import Accuracy, Trained
+from grader.measurement import Accuracy, Trained, outcomes
 from grader.model import CheckResult, File, Scorecard, Submission, Verdict
 from grader.recipe import Recipe
 from grader.trainer import Outcome
@@ -202,7 +202,7 @@ BEYOND = {
 
 
 def fails(verdict: Verdict, reason: str) -> None:
-    raise measurement._fault(Outcome("", verdict, reason), "LeNet")
+    raise outcomes._fault(Outcome("", verdict, reason), "LeNet")
 
 
 @pytest.mark.parametrize("about", BEYOND)
