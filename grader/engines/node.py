@@ -40,17 +40,19 @@ def work(cargo: Cargo, fetch: Fetch) -> Generator[Message, None, None]:
     )
     assert process.stdin is not None  # noqa: S101  # opened with pipes
     assert process.stdout is not None  # noqa: S101
-    ended = False
+    end: Message | None = None
     try:
         with contextlib.suppress(BrokenPipeError):
             pickle.dump((cargo, contents, data), process.stdin)
             process.stdin.flush()
         for line in process.stdout:
             message = json.loads(line)
-            ended = ended or message["event"] in ENDS
-            yield message
-        if not ended:
-            yield {"event": "gone", "text": f"{platform.node()}: the judge's keeper ended with code {process.wait()}"}
+            if message["event"] in ENDS:
+                end = message
+            else:
+                yield message
+        code = process.wait()  # by then it has tidied up; once we have ended, it may be killed
+        yield end or {"event": "gone", "text": f"{platform.node()}: the judge's keeper ended with code {code}"}
     finally:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()  # its sign to end

@@ -48,7 +48,8 @@ class Ray:
             where: dict[str, Any] = {"address": self._address}
         else:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-            where = {"include_dashboard": False, "_node_ip_address": LOOPBACK, "num_cpus": self._wanted_cpus}
+            where = {"address": "local", "_node_ip_address": LOOPBACK, "num_cpus": self._wanted_cpus}
+            where["include_dashboard"] = False
         self._ray = _imported()
         try:
             self._ray.init(**where, **quiet)
