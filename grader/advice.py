@@ -134,9 +134,43 @@ def on(kind: str, text: str) -> str:
     return next((advice for pattern, advice in ADVICE if re.search(pattern, text)), OTHERWISE)
 
 
+FRAMEWORKS = {
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "jax": "JAX",
+    "flax": "Flax",
+    "paddle": "PaddlePaddle",
+    "mxnet": "MXNet",
+    "mindspore": "MindSpore",
+    "tinygrad": "tinygrad",
+}
+"""Import names of other frameworks, and what they call themselves."""
+NETWORKS = {
+    "timm": "timm",
+    "efficientnet_pytorch": "efficientnet_pytorch",
+    "transformers": "transformers",
+    "pretrainedmodels": "pretrainedmodels",
+    "segmentation_models_pytorch": "segmentation_models_pytorch",
+    "fastai": "fastai",
+    "pytorch_lightning": "PyTorch Lightning",
+    "lightning": "Lightning",
+}
+"""Likewise of packages that hold finished networks, or the classes to make them of."""
+
+
 def on_missing(package: str, allowed: tuple[str, ...]) -> str:
     """What to do about an import that found nothing."""
     top = package.partition(".")[0]
+    if top in FRAMEWORKS:
+        return (
+            f"{FRAMEWORKS[top]} is another framework, and not available here. What is asked for is PyTorch: layers and "
+            f"networks of torch.nn, written with {_listed(allowed)}."
+        )
+    if top in NETWORKS:
+        return (
+            f"{NETWORKS[top]} is a package of finished networks or training, and not available here. What is asked for "
+            f"is a network of your own, a class that derives from nn.Module, written with {_listed(allowed)}."
+        )
     return (
         f"{top} is neither available here nor part of what was handed in. Write it with {_listed(allowed)}; "
         f"if {top}.py is a file of your own, hand it in too."

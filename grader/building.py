@@ -22,7 +22,15 @@ class NotAnAnswer(Exception):
 
 
 def build_model(name: str, value: object, classes: int, channels: int) -> nn.Module:
-    """The network behind a name, built under the caller's seed. Raises `NotAnAnswer`."""
+    """The network behind a name, built under the caller's seed. Raises `NotAnAnswer`.
+
+    One in nn.DataParallel is taken out of it: there is nothing to run in parallel here.
+    """
+    model = _built(name, value, classes, channels)
+    return model.module if isinstance(model, nn.DataParallel) else model
+
+
+def _built(name: str, value: object, classes: int, channels: int) -> nn.Module:
     if isinstance(value, nn.Module):
         return value
     if not callable(value):

@@ -185,6 +185,7 @@ class Plugin:
             if (question.id, check) not in case.results and self._expected_here(spec):
                 why = "; ".join(self.collection_faults) or "pytest did not collect it"
                 self._record(case, question, check, check, Verdict.INTERNAL, f"The check did not run: {why}")
+        self._settle(case, question)
         self._work.decided(case, question)
 
     def _land(self, flying: list[Case], slow: dict[str, list[pytest.Item]], most: int) -> None:
@@ -201,6 +202,21 @@ class Plugin:
                 self._decide(case, question)
         self._work.finish(case)
         del self._cases[case.submission.student_id]
+
+    def _settle(self, case: Case, question: Question) -> None:
+        """What waits for a person, because a network has no graph, waits only if it trains without one."""
+        lacking = case.student.without_graph(question)
+        why = case.measured.result()[question.id].untrainable() if case.measured and lacking else None
+        if lacking is None or why is None:
+            return
+        message = (
+            f"{lacking.name} cannot be written down as a graph, and does not train without one: {lacking.reason} {why}"
+        )
+        for check in question.checks:
+            result = case.results.get((question.id, check))
+            if result and result.verdict is Verdict.UNGRADED:
+                failed = {"verdict": Verdict.FAILED, "message": message}
+                case.results[question.id, check] = result.model_copy(update=failed)
 
     def _expected_here(self, spec: CheckSpec) -> bool:
         """Hidden checks are there only with the reference."""

@@ -39,6 +39,7 @@ def install() -> None:
     """Change torch and the built-in functions of this process; it is a worker and lives for one submission."""
     _keep_on_cpu()
     _answer_downloads()
+    _leave_uncompiled()
     builtins.input = _no_input
     sys.argv[:] = ["submission.py"]  # argparse at the top level finds no arguments, and takes its defaults
 
@@ -81,6 +82,23 @@ def _made_on_cpu(factory: Callable[..., Any]) -> Callable[..., Any]:
         return factory(*args, **kwargs)
 
     return make
+
+
+# -------------------------------------------------------------------------------------------------------- compilation
+
+
+def _leave_uncompiled() -> None:
+    """torch.compile and torch.jit give back what they are given: faster here is no better, and a compiled network has
+    no parts to look at.
+    """
+    torch.compile = _as_it_is
+    torch.jit.script, torch.jit.trace = _as_it_is, _as_it_is  # type: ignore[assignment]  # for the student's code
+    nn.Module.compile = lambda self, *args, **kwargs: None  # type: ignore[method-assign]  # noqa: ARG005  # likewise
+
+
+def _as_it_is(model: Any = None, *args: Any, **kwargs: Any) -> Any:  # noqa: ARG001  # takes what torch's functions take
+    """The first argument; called with options alone, as a decorator may be, what gives its own first argument."""
+    return _as_it_is if model is None else model
 
 
 # --------------------------------------------------------------------------------------------------------- downloads

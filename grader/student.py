@@ -112,11 +112,16 @@ class Student:
         note = str(reply.body.get("note", ""))
         if reply.kind == "uncapturable":
             reason = str(reply.body.get("reason", ""))
-            raise Uncapturable(f"{name} cannot be written down as a graph, so its parts cannot be checked: {reason}")
+            raise Uncapturable(name, reason)
         ir = reply.body.get("ir")
         if not isinstance(ir, dict):
             raise Unanswered(Verdict.FAILED, f"{name} gave no graph.")
         return Captured(ir, reply.tensors, note)
+
+    def without_graph(self, question: Question) -> Uncapturable | None:
+        """Why a network that this question asks for, and that runs, could not be captured; None where all could."""
+        found = (self._final.get((a.name, "capture")) for a in question.answers)
+        return next((e for e in found if isinstance(e, Uncapturable)), None)
 
     def train(self, name: str, recipe: Recipe, images: dict[str, Tensor], more: int = 0) -> wire.Message:
         """Train the network `name` in its worker: the second step of the ladder, for what has no faithful graph.
@@ -218,14 +223,17 @@ class Student:
 
 
 class Uncapturable(Unanswered):
-    """The network runs, but has no faithful graph."""
+    """The network runs, but has no faithful graph: what a check asks of its parts is for a person to say."""
 
-    def __init__(self, message: str) -> None:
-        super().__init__(Verdict.FAILED, message)
+    def __init__(self, name: str, reason: str) -> None:
+        self.name, self.reason = name, reason
+        text = f"{name} cannot be written down as a graph, so a person looks at its parts: {reason}"
+        super().__init__(Verdict.UNGRADED, text)
 
 
 def _rebuilt(name: str, captured: Captured) -> Network:
     try:
         return rebuild(captured.ir, captured.tensors)
     except Refused as e:
-        raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}") from e
+        note = f" {captured.note[:1].upper()}{captured.note[1:]}." if captured.note else ""
+        raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}{note}") from e

@@ -26,7 +26,7 @@ import torch
 from torch import nn
 
 from grader import answers, building, notebook, outline, saving, shims, training, wire
-from grader.graph import capture
+from grader.graph import capture, habits
 from grader.reading import Reading
 from grader.recipe import Recipe
 from grader.shelf import described
@@ -136,7 +136,9 @@ class Desk:
             captured = capture.capture(model, tuple(network["input_shape"]), request.body["batch"])
         except capture.NotCapturable as e:
             return wire.Message("uncapturable", {"reason": str(e)})
-        note = "; ".join(part for part in (note, *shims.said()) if part)
+        note = "; ".join(
+            part for part in (note, *habits.found(model, tuple(network["input_shape"])), *shims.said()) if part
+        )
         return wire.Message("captured", {"ir": captured.ir, "note": note}, captured.tensors)
 
     def _train(self, request: wire.Message) -> wire.Message:
@@ -146,6 +148,7 @@ class Desk:
         network = request.body["network"]
         shape = tuple(network["input_shape"])
         note = building.check_output(request.body["name"], model, shape, network["classes"])
+        note = "; ".join(filter(None, (note, *habits.found(model, shape))))
         layers = outline.outline(model, shape)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         images = (request.tensors["images"], request.tensors["labels"], request.tensors["test_images"])

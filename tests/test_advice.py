@@ -75,7 +75,24 @@ def test_a_text_that_says_what_to_do_gets_no_second_advice() -> None:
 
 
 def test_a_missing_package_is_named_beside_those_that_may_be_used() -> None:
-    found = advice.on_missing("timm.models", ("torch", "torchvision"))
-    assert found.startswith("timm is neither available here")
+    found = advice.on_missing("cnn_tools.layers", ("torch", "torchvision"))
+    assert found.startswith("cnn_tools is neither available here")
     assert "torch or torchvision" in found
-    assert "timm.py" in found
+    assert "cnn_tools.py" in found
+
+
+@pytest.mark.parametrize(
+    ("package", "said"),
+    [
+        ("tensorflow.keras.layers", "TensorFlow is another framework"),
+        ("keras", "Keras is another framework"),
+        ("timm.models", "timm is a package of finished networks"),
+        ("efficientnet_pytorch", "a network of your own, a class that derives from nn.Module"),
+    ],
+)
+def test_another_framework_is_named_beside_what_is_asked_for(package: str, said: str) -> None:
+    found = advice.on_missing(package, ("torch", "numpy"))
+    assert said in found
+    assert "not available here" in found
+    assert found.endswith("torch or numpy.")
+    assert ".py" not in found

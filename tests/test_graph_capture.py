@@ -211,6 +211,37 @@ class Remembers(Flat):
 
     def forward(self, x):
         self.seen.append(1.0)
+        return super().forward(x) * len(self.seen)
+
+
+class Averages(Flat):
+    def __init__(self) -> None:
+        super().__init__()
+        self.last = None
+
+    def forward(self, x):
+        x = x if self.last is None else (x + self.last) / 2
+        self.last = x.detach()
+        return super().forward(x)
+
+
+class WarmsUp(Flat):
+    calls = 0
+
+    def forward(self, x):
+        self.calls += 1
+        return super().forward(x) * (1 if self.calls < 1000 else 2)
+
+
+class MakesLayers(Flat):
+    def forward(self, x):
+        self.more = nn.Linear(10, 10)
+        return self.more(super().forward(x))
+
+
+class NeverLearns(Flat):
+    @torch.no_grad()
+    def forward(self, x):
         return super().forward(x)
 
 
@@ -257,6 +288,10 @@ TRAPS: dict[type[nn.Module], str] = {
     LeavesTorch: "leaves torch for numpy",
     Counts: "changes self.calls",
     Remembers: "changes self.seen",
+    Averages: "changes self.last and computes with it",
+    WarmsUp: "changes self.calls and computes with it",
+    MakesLayers: "makes layers of its own at each call",
+    NeverLearns: "no gradient reaches its weights",
     ClampsWeights: "changes its own weights",
     MovesToGpu: "GPU|cuda|CUDA",
     Frozen: "torch.no_grad",

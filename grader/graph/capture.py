@@ -4,11 +4,16 @@ torch.export traces the forward twice, in training and in evaluation mode (stoch
 different graphs), with a free batch size if it can. A trace is not always the network: a custom backward is dropped,
 Python's random numbers freeze, state kept on `self` is read once. So the graph is run beside the network on the same
 images with the same random numbers, and outputs, gradients and buffers must agree; else NotCapturable says why.
+
+Students keep things on `self` in a forward: features for a plot, a count of calls. That is no matter where nothing is
+computed from it: the network is run again after other images, and with other numbers in its place, and must do the
+same. Then it is traced with those attributes put back at the end of its forward, for torch.export refuses any change.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import logging
 import operator
@@ -17,7 +22,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -30,6 +35,12 @@ from torch.utils._pytree import tree_leaves
 VERSION = 1
 FEW = 4  # images for the comparison: above 1 for BatchNorm, and another size than the traced one
 LARGEST_BATCH = 8192
+MANY = 1_000_003  # calls more than there were
+TORCHS_OWN = frozenset(vars(nn.Module()))  # the attributes that torch keeps itself
+NO_GRADIENT = (
+    "no gradient reaches its weights, so they can never learn: its forward runs under torch.no_grad or "
+    "torch.inference_mode, or ends in detach(). Take that off; the grader decides when gradients are kept."
+)
 SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 PYTHON_OPS: Mapping[Any, str] = MappingProxyType(
     {getattr(operator, name): f"python.{name}" for name in ("getitem", "add", "sub", "mul", "floordiv", "mod", "neg")}
@@ -72,6 +83,13 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], batch: int = 64
             return _capture(model, input_shape, batch)
 
 
+@contextlib.contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """Whatever is run within leaves the model and the random number generators as they were, and prints nothing."""
+    with _quiet(), _random_state_kept(), _model_kept(model):
+        yield
+
+
 def _capture(model: nn.Module, input_shape: tuple[int, int, int], batch: int) -> Captured:
     """Dynamic batch if network and trace both allow it, else the one batch size."""
     if _runs(model, input_shape, FEW):
@@ -95,7 +113,7 @@ def _capture_with(model: nn.Module, images: Tensor, static: int | None, batch: i
     for mode in ("train", "eval"):
         model.train(mode == "train")
         observed = _observe(model, images)
-        program = _export(model, _images(tuple(images.shape[1:]), batch), dynamic=static is None)
+        program = _traced(model, _images(tuple(images.shape[1:]), batch), observed, dynamic=static is None)
         graphs[mode] = Encoder(program, tensors, mode).encode(observed.index)
         _compare(program, model, images, observed, mode)
     ir = {
@@ -158,22 +176,32 @@ def _random_state_kept() -> Iterator[None]:
 @contextlib.contextmanager
 def _model_kept(model: nn.Module) -> Iterator[None]:
     """Mode, tensors and attributes of every module afterwards as before."""
-    modules = list(model.modules())
-    attributes = [dict(vars(m)) for m in modules]
-    contents = [{k: v.copy() for k, v in a.items() if isinstance(v, dict | list | set)} for a in attributes]
     values = [(t, t.detach().clone()) for t in [*model.parameters(), *model.buffers()]]
     try:
-        yield
+        with _attributes_kept(model):
+            yield
     finally:
-        for module, saved, contained in zip(modules, attributes, contents, strict=True):
-            vars(module).clear()
-            vars(module).update(saved)
-            for key, content in contained.items():
-                _refill(saved[key], content)
         with torch.no_grad():
             for tensor, value in values:
                 if not _same(tensor, value):
                     tensor.copy_(value)
+
+
+@contextlib.contextmanager
+def _attributes_kept(model: nn.Module, besides: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Attributes of every module afterwards as before, but for those named in `besides`."""
+    modules = list(model.modules())
+    attributes = [{k: v for k, v in vars(m).items() if k not in besides} for m in modules]
+    contents = [{k: v.copy() for k, v in a.items() if isinstance(v, dict | list | set)} for a in attributes]
+    try:
+        yield
+    finally:
+        for module, saved, contained in zip(modules, attributes, contents, strict=True):
+            for key in vars(module).keys() - saved.keys() - besides:
+                del vars(module)[key]
+            vars(module).update(saved)
+            for key, content in contained.items():
+                _refill(saved[key], content)
 
 
 def _refill(container: Any, content: Any) -> None:
@@ -235,18 +263,34 @@ def _runs(model: nn.Module, input_shape: tuple[int, int, int], count: int) -> bo
 
 @dataclass(frozen=True)
 class Observed:
-    """A Run of the network itself, which of its outputs is the answer, and what a trace would not see."""
+    """A Run of the network itself, which of its outputs is the answer, and what a trace would not see.
+
+    `changed` are the attributes that the forward sets and does not compute with.
+    """
 
     run: Run
     index: int
     custom: str
+    changed: tuple[str, ...] = ()
 
 
 def _observe(model: nn.Module, images: Tensor) -> Observed:
-    """Run the network once; the generators start where `_replay` starts them. Raises Unfaithful for hidden state."""
-    before, state = _foreign_random_state(), _python_state(model)
+    """Run the network; the generators start where `_replay` starts them. Raises Unfaithful for hidden state."""
+    state = _python_state(model)
+    with _attributes_kept(model, TORCHS_OWN):
+        observed = _observed(model, images)
+        changed = _changes(state, _python_state(model))
+    if changed:
+        _must_not_matter(model, images, observed.run, changed)
+    return replace(observed, changed=changed)
+
+
+def _observed(model: nn.Module, images: Tensor) -> Observed:
+    """One run; buffers are afterwards as before."""
+    before = _foreign_random_state()
     buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
-    weights = [p.detach().clone() for p in model.parameters()]
+    parameters = list(model.parameters())
+    weights = [p.detach().clone() for p in parameters]
     _seed()
     result = _call(model, images)
     if _foreign_random_state() != before:
@@ -254,22 +298,67 @@ def _observe(model: nn.Module, images: Tensor) -> Observed:
             "its forward draws random numbers from Python's random or from numpy, which a graph would freeze to one "
             "constant; use torch.rand or torch.bernoulli."
         )
-    if changed := _changes(state, _python_state(model)):
-        raise Unfaithful(
-            f"its forward changes self.{changed}; a forward must not keep state on the module. "
-            "Keep numbers that must last in a buffer (register_buffer)."
-        )
-    if not all(_same(p, w) for p, w in zip(model.parameters(), weights, strict=True)):
+    if {id(p) for p in model.parameters()} != {id(p) for p in parameters}:
+        raise Unfaithful("its forward makes layers of its own at each call; make them once, in __init__.")
+    if not all(_same(p, w) for p, w in zip(parameters, weights, strict=True)):
         raise Unfaithful("its forward changes its own weights; leave that to the optimizer.")
-    index, output = _answer(result)
+    index, output = answer(result)
+    if not output.requires_grad and model.training and any(p.requires_grad for p in parameters):
+        raise Unfaithful(NO_GRADIENT)
     after = {name: b.detach().clone() for name, b in model.named_buffers()}
     custom = _custom_function(output)
-    run = Run(output.detach(), _gradients(output, list(model.parameters())), after)
+    run = Run(output.detach(), _gradients(output, parameters), after)
+    _put_back(model, buffers)
+    return Observed(run, index, custom)
+
+
+def _put_back(model: nn.Module, buffers: Mapping[str, Tensor]) -> None:
+    """Give the buffers their former numbers."""
     with torch.no_grad():
         for name, buffer in model.named_buffers():
             if not _same(buffer, buffers[name]):
                 buffer.copy_(buffers[name])
-    return Observed(run, index, custom)
+
+
+def _must_not_matter(model: nn.Module, images: Tensor, run: Run, changed: tuple[str, ...]) -> None:
+    """Run the network again with something else in the attributes that it changes; raise Unfaithful for another run."""
+    for disturb in (_after_other_images, _with_other_numbers):
+        buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
+        try:
+            with _attributes_kept(model, TORCHS_OWN):
+                disturb(model, images, changed)
+                _put_back(model, buffers)
+                again = _observed(model, images).run
+        except NotCapturable:
+            again = None
+        if again is None or not _alike(run, again):
+            raise Unfaithful(
+                f"its forward changes self.{changed[0]} and computes with it in the next call; a forward must not keep "
+                "state on the module. Keep numbers that must last in a buffer (register_buffer)."
+            )
+
+
+def _after_other_images(model: nn.Module, images: Tensor, changed: tuple[str, ...]) -> None:  # noqa: ARG001  # as below
+    _call(model, images.flip(0).neg() + 1)
+
+
+def _with_other_numbers(model: nn.Module, images: Tensor, changed: tuple[str, ...]) -> None:  # noqa: ARG001  # as above
+    """Other numbers in place of those that the forward changes: it may count, but not compute with the count."""
+    modules = dict(model.named_modules())
+    for path, _, key in (name.rpartition(".") for name in changed):
+        value = getattr(modules[path], key, None)  # it may be the class's so far
+        if isinstance(value, bool | int | float):
+            setattr(modules[path], key, not value if isinstance(value, bool) else value + MANY)
+
+
+def _alike(a: Run, b: Run) -> bool:
+    """Whether two runs gave the same."""
+    return (
+        _close(a.output, b.output)
+        and a.buffers.keys() == b.buffers.keys()
+        and all(_close(buffer, b.buffers[name]) for name, buffer in a.buffers.items())
+        and all(_close(x, y, tolerance=1e-3) for x, y in zip(a.gradients, b.gradients, strict=True))
+    )
 
 
 def _seed() -> None:
@@ -277,7 +366,7 @@ def _seed() -> None:
     torch.manual_seed(20190511)
 
 
-def _answer(result: object) -> tuple[int, Tensor]:
+def answer(result: object) -> tuple[int, Tensor]:
     """The output that is (images, classes), or the first tensor, with its place among all outputs."""
     leaves = list(enumerate(tree_leaves(result)))
     tensors = [(i, t) for i, t in leaves if isinstance(t, Tensor)]
@@ -316,10 +405,9 @@ def _custom_function(output: Tensor) -> str:
 def _python_state(model: nn.Module) -> dict[str, object]:
     """Attributes that torch does not keep itself: plain values, containers by size, the rest by identity."""
     state: dict[str, object] = {}
-    own = set(vars(nn.Module()))
     for path, module in model.named_modules():
         for key, value in vars(module).items():
-            if key not in own:
+            if key not in TORCHS_OWN:
                 name = f"{path}.{key}" if path else key
                 state[name] = _glance(value)
     return state
@@ -331,12 +419,65 @@ def _glance(value: object) -> object:
     return (id(value), len(value) if isinstance(value, dict | list | set) else 0)
 
 
-def _changes(before: dict[str, object], after: dict[str, object]) -> str:
-    """The first attribute that was added, removed or changed, or ""."""
-    return next((k for k in [*after, *before] if before.get(k, before) != after.get(k, after)), "")
+def _changes(before: dict[str, object], after: dict[str, object]) -> tuple[str, ...]:
+    """The attributes that were added, removed or changed."""
+    return tuple(k for k in {**after, **before} if before.get(k, before) != after.get(k, after))
 
 
 # --- the trace ----------------------------------------------------------------------------------------------------
+
+
+def _traced(model: nn.Module, images: Tensor, observed: Observed, *, dynamic: bool) -> Any:
+    """The exported program; if need be of a forward whose side glances (numbers printed, arrays kept) are blanked.
+
+    What is blanked and yet computed with shows when the graph is compared. Raises NotCapturable.
+    """
+    with _putting_back(model) if observed.changed else contextlib.nullcontext():
+        try:
+            return _export(model, images, dynamic=dynamic)
+        except NotCapturable as e:
+            if not LEAVES_TORCH.search(str(e)):
+                raise
+            with _blanks():
+                try:
+                    return _export(model, images, dynamic=dynamic)
+                except NotCapturable:
+                    raise e from None
+
+
+LEAVES_TORCH = re.compile(r"numpy|__format__")
+
+
+@contextlib.contextmanager
+def _putting_back(model: nn.Module) -> Iterator[None]:
+    """Within, each forward of the whole network puts back what it set on its modules, buffers apart."""
+    forward = model.forward
+
+    @functools.wraps(forward)
+    def tidy(*args: Any, **kwargs: Any) -> Any:
+        with _attributes_kept(model, TORCHS_OWN):
+            return forward(*args, **kwargs)
+
+    with _attributes_kept(model, TORCHS_OWN):
+        vars(model)["forward"] = tidy
+        yield
+
+
+@contextlib.contextmanager
+def _blanks() -> Iterator[None]:
+    """Within, a traced tensor gives an array of one zero, and a traced number is written as 0."""
+    numpy, formatted = Tensor.numpy, torch.SymFloat.__format__
+    zeros = getattr(sys.modules.get("numpy"), "zeros", None)
+
+    def zero(self: Tensor, *, force: bool = False) -> Any:
+        return zeros([1] * self.dim(), "float32") if zeros else numpy(self, force=force)
+
+    Tensor.numpy = zero  # type: ignore[method-assign, assignment]  # put back below
+    torch.SymFloat.__format__ = lambda self, form: format(0.0, form)  # type: ignore[method-assign]  # noqa: ARG005
+    try:
+        yield
+    finally:
+        Tensor.numpy, torch.SymFloat.__format__ = numpy, formatted  # type: ignore[method-assign]
 
 
 def _export(model: nn.Module, images: Tensor, *, dynamic: bool) -> Any:
@@ -357,6 +498,10 @@ DATA_DEPENDENT = (
 )
 REASONS: tuple[tuple[str, str], ...] = (
     (r"data.dependent|GuardOnDataDependent|DynamicOutputShape|_local_scalar_dense", DATA_DEPENDENT),
+    (
+        r"fake tensor in the exported program",
+        "its forward uses .data, which cuts gradients off; use the tensor itself.",
+    ),
     (r"\.numpy\(\)|numpy|__array__", "its forward leaves torch for numpy; do the computation with torch."),
     (r"cuda|cudnn|No NVIDIA|mps", "its forward moves tensors to a GPU; leave the device to the grader."),
     (r"Constraints violated|specialized", "its forward works for one batch size only."),

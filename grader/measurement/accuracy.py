@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeVar
 
-from grader.model import ModelResult
+from grader.model import ModelResult, Verdict
+from grader.process import Unanswered
 from grader.recipe import Recipe
 
 T = TypeVar("T")
@@ -44,6 +45,11 @@ class Measured:
     def trained(self) -> Trained:
         """The accuracies."""
         return or_raise(self._trained)
+
+    def untrainable(self) -> Unanswered | None:
+        """Why the network could not be trained, where that is its own fault; None for all else."""
+        why = self._trained
+        return why if isinstance(why, Unanswered) and why.verdict is not Verdict.UNGRADED else None
 
     def one_batch(self) -> tuple[float, ...]:
         """The losses on one batch."""

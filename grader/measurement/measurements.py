@@ -30,6 +30,9 @@ from grader.training import Training
 WAITING_THREADS = 16  # they only wait: one for each submission in flight
 FROM_GRAPH = "trained from its graph"
 IN_WORKER = "trained in its own process"
+BY_A_PERSON = (
+    "{} has no graph, so nothing has looked at its parts: look at the code, and give its points by an override."
+)
 MORE_SEEDS = (1, 2)  # added to the seeds near a boundary
 AGAIN = (
     "Because the first training came close to where the points change, both were trained {count} times from different "
@@ -263,7 +266,7 @@ class Measurements:
         )
         if outcome.probe_logits is not None:
             found += honesty.memorised(name, outcomes.training(outcome).logits, outcome.probe_logits, labels)
-        return found + (honesty.flags(student.network(name), name) if started.network else ())
+        return found + (honesty.flags(student.network(name), name) if started.network else (BY_A_PERSON.format(name),))
 
     def _result(self, student: Student, started: Started, training: Training, labels: Tensor) -> ModelResult:
         predictions, truth, names = outcomes.predictions(training), labels.numpy(), self._names
