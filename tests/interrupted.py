@@ -9,7 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,14 +98,15 @@ class Course:
             raise AssertionError(complaint)
         return process.returncode
 
-    def grade_and_kill(self, out: Path, target: str, after: int) -> bool:
-        """Grade, and kill a process with SIGKILL after so many events; whether there was one to kill."""
+    def grade_and_kill(self, out: Path, kills: Mapping[int, str]) -> list[str]:
+        """Grade, and kill processes with SIGKILL, each after so many events; those that there were to kill."""
         process = self.start(out)
         assert process.stdout is not None  # opened with a pipe
-        killed = False
+        waiting, killed = dict(sorted(kills.items())), []
         for count, _ in enumerate(process.stdout):
-            if count >= after and not killed:
-                killed = kill(process.pid, target)
+            due = next((after for after in waiting if after <= count), None)
+            if due is not None and process.poll() is None and kill(process.pid, waiting[due]):
+                killed.append(waiting.pop(due))
         _, complaint = process.communicate()
         if process.returncode > 1:
             raise AssertionError(complaint)
