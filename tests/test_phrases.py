@@ -24,7 +24,7 @@ SPEAKING = (  # the engine's modules whose words reach a student
     "advice answers building cards cells compare decoding diagnosis entries expectations flow folders handed "
     "intake judge lateness measurement/measurements measurement/outcomes naming notebook pieces plugin practice "
     "process reading recorder roles running scope shelf shims siblings source station student testimony training "
-    "zips graph/capture graph/habits graph/measure"
+    "zips graph/capture graph/encoding graph/habits graph/measure graph/observation graph/tracing"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")

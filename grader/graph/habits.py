@@ -1,7 +1,7 @@
 """What students write in a network that runs, and yet does not learn as they think. Beside student code: only shown.
 
 The network is looked through, and run once in each mode on a few images; each finding is a sentence without its end
-that says what to do. Standard library, torch and grader.graph.capture only.
+that says what to do. Standard library, torch and what capture is made of only.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from grader.graph import capture
+from grader.graph.keeping import TORCHS_OWN, undisturbed
+from grader.graph.observation import answer
 
 IMAGES = 4  # batch normalisation wants more than one
 HIDDEN = (
@@ -43,7 +44,7 @@ def found(model: nn.Module, input_shape: tuple[int, ...]) -> list[str]:
     parameters = list(model.parameters())
     if parameters and not any(p.requires_grad for p in parameters):
         told.append(FROZEN)
-    with contextlib.suppress(Exception), capture.undisturbed(model):  # whatever it raises is said elsewhere
+    with contextlib.suppress(Exception), undisturbed(model):  # whatever it raises is said elsewhere
         images = torch.randn(IMAGES, *input_shape, generator=torch.Generator().manual_seed(20190513))
         told += _watched(model, images)
     return told
@@ -84,7 +85,7 @@ def _never_reached(model: nn.Module, images: Tensor) -> str:
     first: list[tuple[str, list[nn.Parameter]]] = []
     hooks = [m.register_forward_pre_hook(_noting(first, name, own)) for name, m, own in _trainable(model)]
     try:
-        _, output = capture.answer(model.train()(images.clone()))
+        _, output = answer(model.train()(images.clone()))
     finally:
         for hook in hooks:
             hook.remove()
@@ -111,7 +112,7 @@ def _plain_containers(model: nn.Module) -> Iterator[str]:
     known = set(model.modules())
     for path, module in model.named_modules():
         for key, value in vars(module).items():
-            if key not in capture.TORCHS_OWN and _hides_layers(value, known):
+            if key not in TORCHS_OWN and _hides_layers(value, known):
                 kind, right = ("dict", "nn.ModuleDict") if isinstance(value, dict) else ("list", "nn.ModuleList")
                 yield HIDDEN.format(name=f"{path}.{key}" if path else key, kind=kind, right=right)
 
