@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.console import verdict
-from grader.model import Mark, QuestionResult
+from grader.model import Mark, QuestionResult, Verdict
 from grader.store import Event, Kept, PastRun
 from grader.text import plain
 
@@ -59,11 +59,15 @@ def _said(mark: Mark) -> str:
 
 
 def _failures(kept: Kept) -> list[Table]:
+    """What did not pass; checks of a question that ended alike share a row."""
     table = Table("check", "verdict", "message", title="What did not pass")
     for question in kept.card.questions:
+        alike: dict[tuple[Verdict, str], list[str]] = {}
         for check in question.checks:
-            if check.message and check.verdict != "PASSED":
-                table.add_row(check.title, verdict(check.verdict), Text(plain(check.message)))
+            if check.message and check.verdict is not Verdict.PASSED:
+                alike.setdefault((check.verdict, check.message), []).append(check.title)
+        for (outcome, message), titles in alike.items():
+            table.add_row("\n".join(titles), verdict(outcome), Text(plain(message)))
     return [table] if table.row_count else []
 
 
