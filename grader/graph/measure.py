@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from grader.graph.program import Caps, Graph, Node, Program, Ref, Refused, Weight
+from grader.graph.program import Caps, Graph, Node, Program, Refused
 
 MOST_RESULTS = 1024
 META = torch.device("meta")
@@ -111,7 +111,7 @@ class Meter:
         return Measurement(self._batch, tuple(_result(v) for v in self._values), tuple(self._flops), self._bytes)
 
     def _step(self, node: Node) -> None:
-        arguments = {name: self._value(v) for name, v in node.arguments.items()}
+        arguments = node.bound(self._values, self._weights)
         if node.operator.makes_tensor:
             arguments["device"] = META
         _check_results(node.operator.base, arguments)
@@ -122,13 +122,6 @@ class Meter:
         if _columns(node.operator.base, arguments, result) > self._caps.activation_bytes:
             raise Refused(f"{node.operator.base} needs more working memory for an image than is accepted.")
         self._values.append(result)
-
-    def _value(self, value: Any) -> Any:
-        if isinstance(value, Ref):
-            return self._values[value.node]
-        if isinstance(value, Weight):
-            return self._weights[value.name]
-        return [self._value(v) for v in value] if isinstance(value, tuple) else value
 
     def _check_tensor(self, node: Node, tensor: Tensor) -> None:
         """Meta tensors only, of a common dtype, and small enough; views count too, for what reads them."""

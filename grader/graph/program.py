@@ -8,7 +8,7 @@ numbers. Every fault is a Refused.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -86,6 +86,21 @@ class Node:
         """What it reads, in order."""
         flat = (v for value in self.arguments.values() for v in (value if isinstance(value, tuple) else (value,)))
         return tuple(v for v in flat if isinstance(v, Ref | Weight))
+
+    def bound(self, results: Sequence[Any], weights: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments with what stands for them: the results of earlier nodes in order, the tensors by name."""
+
+        def value(argument: Any) -> Any:
+            match argument:
+                case Ref():
+                    return results[argument.node]
+                case Weight():
+                    return weights[argument.name]
+                case tuple():
+                    return [value(v) for v in argument]
+            return argument
+
+        return {name: value(argument) for name, argument in self.arguments.items()}
 
     @property
     def written(self) -> tuple[Ref | Weight, ...]:

@@ -14,7 +14,7 @@ from torch import Tensor, fx, nn
 
 from grader.graph import canonical, layers
 from grader.graph.measure import arguments_in_order, measure
-from grader.graph.program import Caps, Graph, Node, Program, Ref, Refused, Weight, check_tensors, parse
+from grader.graph.program import Caps, Graph, Node, Program, Refused, check_tensors, parse
 from grader.graph.structure import Step
 from grader.model import Layer
 
@@ -189,7 +189,7 @@ class Builder:
         return self._graph
 
     def _add(self, node: Node) -> fx.Node:
-        arguments = {name: self._value(v) for name, v in node.arguments.items()}
+        arguments = node.bound(self._values, self._weights)
         if node.operator.makes_tensor:
             arguments["device"] = self._input_device()
         positional, keywords = arguments_in_order(node, arguments)
@@ -200,10 +200,3 @@ class Builder:
         if self._device is None:
             self._device = self._graph.call_function(getattr, (self._input, "device"))
         return self._device
-
-    def _value(self, value: Any) -> Any:
-        if isinstance(value, Ref):
-            return self._values[value.node]
-        if isinstance(value, Weight):
-            return self._weights[value.name]
-        return [self._value(v) for v in value] if isinstance(value, tuple) else value
