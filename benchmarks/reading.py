@@ -10,8 +10,10 @@ import statistics
 import time
 from pathlib import Path
 
-from grader import assignment, intake, naming, notebook
+from grader import assignment, intake
 from grader.model import Submission
+from grader.source import notebook
+from grader.untrusted import naming
 
 ROOT = Path(__file__).resolve().parent.parent
 BUDGET_SECONDS = 0.05

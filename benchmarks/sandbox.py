@@ -81,7 +81,7 @@ def forks(rounds: int, blueprint: Blueprint) -> None:
         trap = Trap()
         ground = linux.prepare(Setup(blueprint, scratch, trap.bait))
         os.environ["TMPDIR"] = tempfile.tempdir = scratch  # where torch may write
-        from grader import worker
+        from grader.untrusted import worker
 
         worker.warm()
         gc.collect()
@@ -155,8 +155,8 @@ def medians(samples: list[Sample]) -> dict[str, float]:
 
 def workers(count: int, chosen: sandbox.Sandbox) -> dict[str, float]:
     """Whole workers in a row, from the request to "ready" and to the last of them buried."""
-    from grader.origin import Zygote
-    from grader.process import Allowance
+    from grader.processes.origin import Zygote
+    from grader.processes.process import Allowance
 
     with tempfile.TemporaryDirectory() as scratch:
         zygote = Zygote(Path(scratch), sandbox=chosen)

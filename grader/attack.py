@@ -186,7 +186,7 @@ def attack(folder: Path | None = None) -> list[Result]:
 
 def run(cases: Sequence[Case], stage: Stage) -> list[Result]:
     """Run cases, a clean submission before the first and after each. Torch is imported here."""
-    from grader import judge
+    from grader.judge import judge
 
     found = Findings(stage, sandbox.choose(folders=[stage.folder]).isolation)
     submissions = [one_file("clean", CLEAN)]

@@ -13,10 +13,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from grader import errors, unjudged
+from grader import errors
 from grader.assignment import Assignment
 from grader.engines.job import ENDS, Engine, Finished, Job, Message
 from grader.engines.local import Local
+from grader.judge import unjudged
 from grader.model import Judged, Scorecard, Submission, Verdict
 from grader.plan import Plan
 

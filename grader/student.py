@@ -14,14 +14,15 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from grader import outputs, wire
+from grader import wire
 from grader.assignment import Answer, Assignment, Question
-from grader.crew import Patience, Source
 from grader.graph.rebuild import Network, Refused, rebuild
 from grader.model import Submission, Verdict
-from grader.process import Unanswered
+from grader.processes.crew import Patience, Source
+from grader.processes.process import Unanswered
+from grader.processes.station import DEATHS, Station, network_body, sentence
 from grader.recipe import Recipe
-from grader.station import DEATHS, Station, network_body, sentence
+from grader.source import outputs
 
 CAPTURE_BATCH = 64
 T = TypeVar("T")

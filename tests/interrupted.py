@@ -128,7 +128,7 @@ def _found(coordinator: int, target: str) -> Iterator[int]:
     """The processes of a kind below the coordinator, by their command lines; a worker is a leaf below the zygote."""
     children = _children()
     below = list(_below(coordinator, children))
-    zygotes = {p for p in below if b"grader.zygote" in _command(p)}
+    zygotes = {p for p in below if b"grader.untrusted.zygote" in _command(p)}
     if target == "judge":
         yield from (p for p in below if b"spawn_main" in _command(p) and p in children[coordinator])
     elif target == "zygote":

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from grader import assignment, notebook, shims
-from grader.reading import Reading
-from grader.station import STEPS, asked
+from grader import assignment
+from grader.processes.station import STEPS, asked
+from grader.source import notebook
+from grader.untrusted import shims
+from grader.untrusted.reading import Reading
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = assignment.load(ROOT / "assignments" / "cnn-cifar10")

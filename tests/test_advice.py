@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from grader import advice
+from grader.processes import advice
 
 
 class Unfinished(nn.Module):

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from grader import anonymous, cli, report
+from grader import cli, report
 from grader.errors import UsageError
 from grader.model import Gradebook, Mark
+from grader.report import anonymous
 from grader.store import Run, Store
 from tests import gradebooks
 

@@ -20,10 +20,21 @@ from tests.kit import fill
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "grader"
 ATTACKS = ROOT / "tests" / "attacks"
-WITHOUT_TORCH = ["assignment", "batch", "charts", "cli", "console", "content", "errors", "intake", "model", "recipe"]
-WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "summary", "text", "unjudged"]
-WITHOUT_TORCH += ["basis", "pages", "progress", "remainder", "remembered", "store"]
-BESIDE_STUDENT_CODE = ["zygote", "sandbox.linux", "sandbox.plain", "sandbox.probe", "sandbox.trial"]
+WITHOUT_TORCH = [
+    "assignment",
+    "batch",
+    "charts",
+    "cli",
+    "terminal.console",
+    "content",
+    "errors",
+    "intake",
+    "model",
+    "recipe",
+]
+WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "report.summary", "text", "judge.unjudged"]
+WITHOUT_TORCH += ["store.basis", "pages", "terminal.progress", "store.remainder", "terminal.remembered", "store"]
+BESIDE_STUDENT_CODE = ["untrusted.zygote", "sandbox.linux", "sandbox.plain", "sandbox.probe", "sandbox.trial"]
 # `sandbox` itself holds the choice of a sandbox, which is the judge's and imports what it needs when it chooses.
 OWN_EXCEPTIONS = ["errors", "sandbox.survey", "model"]
 
@@ -106,16 +117,19 @@ def test_what_runs_beside_student_code_imports_the_standard_library_torch_and_it
 
 def test_what_runs_beside_student_code_is_none_of_the_trusted_side():
     modules = set(closure(BESIDE_STUDENT_CODE))
-    trusted = {"judge", "plugin", "reference", "student", "assignment", "data", "measurement", "trainer", "intake"}
-    assert modules >= {"worker", "wire", "answers", "notebook", "flow", "scope", "source", "training", "graph.capture"}
-    assert modules & (trusted | {"compare", "statistics", "model", "report", "graph.rebuild"}) == set()
+    trusted = {"judge", "reference", "student", "assignment", "data", "measurement", "trainer", "intake", "processes"}
+    trusted |= {"compare", "statistics", "model", "report", "store"}
+    assert modules >= {f"source.{m}" for m in ("files", "flow", "notebook", "scope")}
+    assert modules >= {"untrusted.worker", "untrusted.answers", "wire", "training", "graph.capture"}
+    assert {m.partition(".")[0] for m in modules} & trusted == set()
+    assert "graph.rebuild" not in modules
 
 
 @pytest.mark.slow
 def test_a_zygote_has_nothing_of_the_trusted_side_in_memory():
-    code = "import grader.zygote, grader.worker, grader.sandbox.trial, sys; print(*sys.modules)"
+    code = "import grader.untrusted.zygote, grader.untrusted.worker, grader.sandbox.trial, sys; print(*sys.modules)"
     loaded = {m for m in run(sys.executable, "-c", code).stdout.split() if m.startswith(("grader", "pydantic"))}
-    assert "grader.worker" in loaded
+    assert "grader.untrusted.worker" in loaded
     known = {f"grader.{m}" for m in closure(BESIDE_STUDENT_CODE)} | {"grader", "grader.errors"}
     assert loaded <= known
 

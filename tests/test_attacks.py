@@ -18,10 +18,11 @@ from pathlib import Path
 
 import pytest
 
-from grader import attack, report, sandbox, table
+from grader import attack, report, sandbox
 from grader.attack import Case, Result
 from grader.errors import AssignmentError, SandboxUnavailable
 from grader.model import Gradebook, Scorecard, Verdict
+from grader.report import table
 from grader.sandbox import Sandbox, kernel
 from grader.stage import CLEAN, stage
 from tests import unguarded

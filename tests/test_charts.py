@@ -10,7 +10,7 @@ from markupsafe import Markup
 from grader import charts, content
 from grader.charts import Dot, Series
 from grader.model import ClassAccuracy, Difference, Epoch, Window
-from grader.wording import strings
+from grader.report.wording import strings
 from tests import gradebooks
 
 T = strings("en")

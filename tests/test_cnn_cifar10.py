@@ -14,11 +14,11 @@ from safetensors.torch import load_file
 from torch import nn
 
 from grader import assignment
-from grader.answers import run_layer
-from grader.building import NotAnAnswer, build_model
 from grader.graph.capture import capture
 from grader.graph.rebuild import rebuild
 from grader.recipe import Recipe
+from grader.untrusted.answers import run_layer
+from grader.untrusted.building import NotAnAnswer, build_model
 
 ROOT = Path(__file__).resolve().parents[1]
 REFERENCE = ROOT / "reference" / "cnn-cifar10"

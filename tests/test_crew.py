@@ -16,10 +16,10 @@ import pytest
 import torch
 
 from grader import sandbox
-from grader.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, prelude
 from grader.errors import WorkerLost
 from grader.model import Verdict
-from grader.process import Allowance, Unanswered, Worker
+from grader.processes.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, prelude
+from grader.processes.process import Allowance, Unanswered, Worker
 from grader.student import Student
 from tests.tiny import Tiny, load_request, run_request, submission
 

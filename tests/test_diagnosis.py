@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader import building, diagnosis
-from grader.shelf import described
+from grader.untrusted import building, diagnosis
+from grader.untrusted.shelf import described
 
 SHAPE, CLASSES = (3, 32, 32), 10
 

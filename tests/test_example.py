@@ -5,7 +5,8 @@ import tomllib
 from html import unescape
 from pathlib import Path
 
-from grader import phrases, report
+from grader import report
+from grader.report import phrases
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLE = ROOT / "docs" / "example"

@@ -14,8 +14,8 @@ import pytest
 
 from grader import intake
 from grader.errors import UsageError
-from grader.folders import read_file
 from grader.intake import CAPS, collect, take
+from grader.intake.folders import read_file
 from grader.model import Submission
 
 CODE = b"relu = None\n"

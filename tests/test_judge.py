@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from grader import judge, sandbox
+from grader import sandbox
 from grader.errors import AssignmentError
+from grader.judge import judge
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
 from tests.tiny import RIGHT, WRONG, Tiny, own_session, submission

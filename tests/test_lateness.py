@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import assignment, dates, lateness, table
+from grader import assignment, dates, lateness
 from grader.errors import AssignmentError, UsageError
 from grader.intake import collect
 from grader.lateness import Extension, Policy, Rules
@@ -22,6 +22,7 @@ from grader.lms import outgoing
 from grader.lms.platform import Choices
 from grader.lms.sheet import Sheet
 from grader.model import Gradebook, Lateness, Scorecard, Submission, Verdict
+from grader.report import table
 from tests import gradebooks
 from tests.tiny import RIGHT, Tiny
 

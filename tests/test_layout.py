@@ -1,7 +1,7 @@
 """A captured network beside the one asked for."""
 
-from grader import layout
 from grader.model import AskedLayer, Layer
+from grader.report import layout
 from tests import gradebooks
 
 ASKED = (

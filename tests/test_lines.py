@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from grader import lines
+from grader.judge import lines
 from grader.model import File, Verdict
 from tests import gradebooks
 

@@ -16,7 +16,7 @@ from torch import nn
 
 from grader import assignment, batch, live
 from grader.assignment import Assignment
-from grader.inline import Checked
+from grader.live.inline import Checked
 from grader.model import CheckResult, QuestionResult, Verdict, Visibility
 from grader.plan import Plan
 from tests.hurried import ROOT

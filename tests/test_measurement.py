@@ -13,11 +13,11 @@ import pytest
 
 from grader import assignment, statistics
 from grader.assignment import Assignment
-from grader.crew import Crew
 from grader.data import DataSet
 from grader.measurement import Measured, Measurements, OneBatch
 from grader.model import Verdict
-from grader.process import Unanswered
+from grader.processes.crew import Crew
+from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
 from grader.student import Student

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader import naming, notebook
-from grader.notebook import Book, Piece, ProblemError
+from grader.source import notebook
+from grader.source.notebook import Book, Piece, ProblemError
+from grader.untrusted import naming
 
 
 def book_of(*cells: str, **keys: Any) -> bytes:

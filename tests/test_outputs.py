@@ -6,8 +6,9 @@ import json
 
 import pytest
 
-from grader import outputs, source
 from grader.model import File
+from grader.source import files as source
+from grader.source import outputs
 
 PLOT = {"output_type": "display_data", "data": {"image/png": "A" * outputs.WORTHWHILE_BYTES}}
 CELLS = [

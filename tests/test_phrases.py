@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader import advice, phrases, scope
 from grader.errors import AssignmentError
-from grader.phrases import Phrases
+from grader.processes import advice
+from grader.report import phrases
+from grader.report.phrases import Phrases
+from grader.source import scope
 from tests.speech import said
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -21,10 +23,13 @@ ENGINE = ROOT / "reports" / "phrases.zh-TW.toml"
 ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
-    "advice answers building cards cells compare decoding diagnosis entries expectations flow folders handed "
-    "intake judge lateness measurement/measurements measurement/outcomes naming notebook pieces plugin practice "
-    "process reading recorder roles running scope shelf shims siblings source station student testimony training "
-    "zips graph/capture graph/encoding graph/habits graph/measure graph/observation graph/tracing"
+    "compare expectations graph/capture graph/encoding graph/habits graph/measure graph/observation graph/tracing "
+    "intake/__init__ intake/entries intake/folders intake/handed intake/zips judge/cards judge/judge judge/plugin "
+    "lateness measurement/measurements measurement/outcomes measurement/practice measurement/testimony "
+    "processes/advice processes/process processes/station source/cells source/decoding source/files source/flow "
+    "source/notebook source/pieces source/running source/scope source/siblings student training untrusted/answers "
+    "untrusted/building untrusted/diagnosis untrusted/naming untrusted/reading untrusted/recorder untrusted/roles "
+    "untrusted/shelf untrusted/shims"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")

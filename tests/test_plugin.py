@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from grader.crew import Crew
 from grader.errors import AssignmentError
+from grader.judge.plugin import Case, Plugin, Work, options
 from grader.model import CheckResult, Submission, Verdict
-from grader.plugin import Case, Plugin, Work, options
+from grader.processes.crew import Crew
 from grader.reference import Reference
 from grader.student import Student
 from tests.tiny import RIGHT, WRONG, Tiny, own_session, submission

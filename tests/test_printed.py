@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from grader import printed
+from grader.judge import printed
 from grader.model import Claim, File
 from tests.read import SPEC
 

@@ -16,10 +16,10 @@ import pytest
 import torch
 
 from grader.errors import WorkerLost
-from grader.life import Death, FreshLife
 from grader.model import Verdict
-from grader.origin import Fresh, Zygote, clean_environment
-from grader.process import Allowance, Unanswered, Worker, end_of
+from grader.processes.life import Death, FreshLife
+from grader.processes.origin import Fresh, Zygote, clean_environment
+from grader.processes.process import Allowance, Unanswered, Worker, end_of
 from tests.tiny import RIGHT, load_request, run_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]

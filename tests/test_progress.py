@@ -8,8 +8,8 @@ from rich.console import Console
 
 from grader.batch import Event
 from grader.model import Gradebook, Verdict
-from grader.progress import Display
-from grader.remainder import Remainder
+from grader.store.remainder import Remainder
+from grader.terminal.progress import Display
 from tests import gradebooks
 from tests.tiny import submission
 

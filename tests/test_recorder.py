@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from grader import answers
-from grader.reading import Reading
+from grader.untrusted import answers
+from grader.untrusted.reading import Reading
 from tests.read import names, notebook_of, read
 
 IMPORTS = "import torch\nimport torch.nn as nn\nimport torch.nn.functional as F"

@@ -6,9 +6,9 @@ import io
 
 from rich.console import Console
 
-from grader import remembered
 from grader.model import Verdict
 from grader.store import Kept
+from grader.terminal import remembered
 from tests.gradebooks import MESSAGES, failing
 
 

@@ -22,7 +22,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader import content, report
-from grader import table as table_of
 from grader.model import (
     Alike,
     CodeLine,
@@ -38,8 +37,9 @@ from grader.model import (
     Visibility,
     Window,
 )
+from grader.report import table as table_of
+from grader.report.wording import LANGUAGES, strings
 from grader.text import HIDDEN
-from grader.wording import LANGUAGES, strings
 from tests import gradebooks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -614,7 +614,7 @@ def test_no_text_is_missing_or_left_over_in_any_language(lang: str) -> None:
 def test_every_text_that_the_code_names_exists_and_every_text_is_used() -> None:
     files = [
         *content.folder("reports").glob("*.j2"),
-        *((ROOT / "grader" / f"{name}.py") for name in ("report", "wording")),
+        *((ROOT / "grader" / f"{name}.py") for name in ("report/__init__", "report/wording")),
         *(ROOT / "grader" / "charts").glob("*.py"),
     ]
     source = "".join(p.read_text(encoding="utf-8") for p in files)

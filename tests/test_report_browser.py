@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from grader import report
 from grader.model import Gradebook, Verdict
-from grader.wording import LANGUAGES
+from grader.report.wording import LANGUAGES
 from tests import gradebooks
 from tests.test_report import HOSTILE, alike, with_text
 

@@ -18,8 +18,8 @@ import torch
 from grader import sandbox
 from grader.errors import SandboxUnavailable, WorkerLost
 from grader.model import Verdict
-from grader.origin import Zygote
-from grader.process import Allowance, Unanswered, Worker
+from grader.processes.origin import Zygote
+from grader.processes.process import Allowance, Unanswered, Worker
 from grader.sandbox.blueprint import LEVELS, Blueprint, Wall, from_report, level_of
 from tests.tiny import RIGHT, load_request, run_request
 
@@ -178,7 +178,11 @@ def ended(handle: int) -> bool:
 def workers_of(zygote: Zygote) -> list[int]:
     """The processes below the zygote; one that is process 1 in its own namespace is itself below one that waits."""
     below = children(zygote.pid)
-    if len(below) == 1 and Path(f"/proc/{below[0]}/cmdline").read_bytes().count(b"grader.zygote") and waits(zygote.pid):
+    if (
+        len(below) == 1
+        and Path(f"/proc/{below[0]}/cmdline").read_bytes().count(b"grader.untrusted.zygote")
+        and waits(zygote.pid)
+    ):
         return children(below[0])
     return below
 

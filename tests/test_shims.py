@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from grader import shims
-from grader.running import Missing
+from grader.source.running import Missing
+from grader.untrusted import shims
 
 
 @pytest.fixture

@@ -15,12 +15,13 @@ from typing import Any
 
 import pytest
 
-from grader import assignment, batch, expectations, phrases
-from grader import cards as cards_module
+from grader import assignment, batch, expectations
 from grader.batch import Plan
+from grader.judge import cards as cards_module
 from grader.measurement import Accuracy, Trained, outcomes
 from grader.model import CheckResult, File, Scorecard, Submission, Verdict
 from grader.recipe import Recipe
+from grader.report import phrases
 from grader.trainer import Outcome
 from tests.hurried import LAYER_SECONDS, ROOT, copied
 from tests.test_phrases import CHINESE, ENGLISH

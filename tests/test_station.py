@@ -13,10 +13,10 @@ import pytest
 from torch import nn
 
 from grader import assignment, sandbox
-from grader.crew import Crew
 from grader.graph import capture
 from grader.model import Verdict
-from grader.process import Unanswered
+from grader.processes.crew import Crew
+from grader.processes.process import Unanswered
 from grader.student import Student
 from tests.tiny import submission
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from grader import failures, items, networks, summary
 from grader.model import CheckResult, Difference, QuestionResult, Scorecard, Verdict
+from grader.report import failures, items, networks, summary
 from tests import gradebooks
 
 

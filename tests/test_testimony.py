@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from grader import testimony
-from grader.outline import outline
-from grader.process import Unanswered
+from grader.measurement import testimony
+from grader.processes.process import Unanswered
+from grader.untrusted.outline import outline
 from grader.wire import Message
 
 SCORES = {"logits": torch.zeros(4, 3), "initial_logits": torch.ones(4, 3)}

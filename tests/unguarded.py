@@ -20,14 +20,14 @@ import torch
 from grader import assignment
 from grader.assignment import Limits
 from grader.attack import Case, accomplice, handed_in, one_file, processes
-from grader.crew import Crew, Source
 from grader.errors import WorkerLost
 from grader.model import Scorecard, Submission, Verdict
-from grader.origin import Zygote
-from grader.process import Allowance, Unanswered, Worker
+from grader.processes.crew import Crew, Source
+from grader.processes.origin import Zygote
+from grader.processes.process import Allowance, Unanswered, Worker
+from grader.report.table import FORMULA
 from grader.stage import SECRET_VARIABLE, Stage
 from grader.student import Student
-from grader.table import FORMULA
 
 INPUT = torch.tensor([-1.0, 2.0])
 CLASSIC = Path(__file__).with_name("classic_grader.py")

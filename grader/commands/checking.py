@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from grader import assignment, batch, checklist, intake, phrases, report
+from grader import assignment, batch, intake, report
 from grader.assignment import Assignment
 from grader.batch import Event
 from grader.commands.shared import (
@@ -27,6 +27,8 @@ from grader.commands.watching import watch
 from grader.errors import UsageError
 from grader.model import Scorecard, Submission
 from grader.plan import Plan
+from grader.report import phrases
+from grader.terminal import checklist
 
 
 def check(

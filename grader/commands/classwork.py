@@ -12,14 +12,14 @@ from typing import Any
 
 from grader import batch, engines, pages, rubric, similarity
 from grader.assignment import Assignment
-from grader.basis import Basis, basis
 from grader.commands.shared import OK, SOME_INTERNAL, make_folder, out
 from grader.errors import StoreError
 from grader.model import Judged, Scorecard, Submission
 from grader.plan import Plan
-from grader.progress import Display
-from grader.remainder import Choice, Ground, Remainder, remainder
 from grader.store import Run, Store
+from grader.store.basis import Basis, basis
+from grader.store.remainder import Choice, Ground, Remainder, remainder
+from grader.terminal.progress import Display
 
 EVERYTHING = Choice()
 

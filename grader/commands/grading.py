@@ -36,8 +36,8 @@ from grader.errors import UsageError
 from grader.lms import PLATFORMS
 from grader.model import Submission
 from grader.plan import Device, Plan, Speed
-from grader.remainder import Choice
 from grader.store import Run, Store
+from grader.store.remainder import Choice
 
 
 def grade(

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from grader import console, doctor
+from grader import doctor
 from grader.commands.shared import EXPLAINED, OK, DataOption, out
+from grader.terminal import console
 
 
 def examine(

@@ -10,12 +10,14 @@ from typing import Annotated, Literal
 
 import typer
 
-from grader import anonymous, pages, remembered
+from grader import pages
 from grader import report as report_pages
 from grader.commands.shared import OK, OutputOption, known_question, out
 from grader.errors import UsageError
 from grader.model import Mark, QuestionResult
+from grader.report import anonymous
 from grader.store import Kept, Kind, Store
+from grader.terminal import remembered
 
 CODED, KEY = "anonymous", "anonymous-key.json"  # the pages under codes, and whose is which
 FolderArgument = Annotated[Path, typer.Argument(metavar="OUT", help="The folder of the grades.")]

@@ -16,9 +16,10 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from grader import __version__, basis, content
+from grader import __version__, content
 from grader.engines.job import Job
 from grader.errors import GraderError, UsageError
+from grader.store import basis
 
 Fetch = Callable[[str], bytes]
 """Gives the bytes of a digest."""

@@ -76,7 +76,7 @@ def _run_judge(connection: Connection, plan: dict[str, Any], submissions: list[S
     log = os.open(Path(plan["scratch"]) / "judge.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(log, stream)
-    from grader import judge  # torch comes with it
+    from grader.judge import judge  # torch comes with it
 
     def say(event: str, **values: Any) -> None:
         connection.send_bytes(json.dumps({"event": event, **values}).encode())

@@ -18,12 +18,12 @@ import threading
 from collections.abc import Generator
 from pathlib import Path
 
-from grader import basis
 from grader.engines.cargo import Cargo, Fetch, keep_data, unpacked
 from grader.engines.job import ENDS, Message
 from grader.engines.local import Local
 from grader.errors import GraderError
 from grader.scratch import Scratch
+from grader.store import basis
 
 NAMED = ("ready", "error", "lost", "note")  # what is said of a machine as much as of its judge
 

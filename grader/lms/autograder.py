@@ -17,9 +17,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from grader import assignment, intake, lateness, unjudged
+from grader import assignment, intake, lateness
 from grader.assignment import Assignment
 from grader.errors import GraderError, UsageError
+from grader.judge import unjudged
 from grader.lateness import Rules
 from grader.lms import folding
 from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Submission, Value, Verdict, Visibility

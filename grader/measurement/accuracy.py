@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from grader.model import ModelResult, Verdict
-from grader.process import Unanswered
+from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 
 T = TypeVar("T")

@@ -11,16 +11,16 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from torch import Tensor
 
-from grader import honesty, mistakes, statistics, testimony
+from grader import honesty, mistakes, statistics
 from grader.assignment import Assignment, BaselineSpec, Network, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
 from grader.graph.rebuild import Refused, rebuild
-from grader.measurement import outcomes
+from grader.measurement import outcomes, testimony
 from grader.measurement.accuracy import Accuracy, Measured, Trained, or_raise
 from grader.measurement.outcomes import InWorker, Rival, Started
 from grader.model import Baseline, Epoch, ModelResult, SeedNoise, SeedResult, Verdict
-from grader.process import Unanswered
+from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
 from grader.student import Student, Uncapturable

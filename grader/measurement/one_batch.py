@@ -10,7 +10,7 @@ from grader.graph.rebuild import Refused
 from grader.measurement import outcomes
 from grader.measurement.accuracy import Measured
 from grader.model import Verdict
-from grader.process import Unanswered
+from grader.processes.process import Unanswered
 from grader.student import Student, Uncapturable
 from grader.trainer import Job, Outcome, Trainer, captured
 

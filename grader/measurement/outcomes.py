@@ -9,13 +9,13 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from grader import advice
 from grader.assignment import BaselineSpec, Question
 from grader.errors import WorkerLost
+from grader.measurement.testimony import Testimony
 from grader.model import Verdict
-from grader.process import Unanswered
+from grader.processes import advice
+from grader.processes.process import Unanswered
 from grader.recipe import Recipe
-from grader.testimony import Testimony
 from grader.trainer import CapturedNetwork, Outcome
 from grader.training import Training
 

@@ -1,0 +1,99 @@
+"""The files in a zip, as entries: nothing it says of itself is believed, and nothing is unfolded past its limit."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+
+from grader.errors import UsageError
+from grader.intake.entries import (
+    ENVIRONMENTS,
+    Caps,
+    Entry,
+    Kind,
+    Unreadable,
+    in_words,
+    is_debris,
+    limit_of,
+    nothing_in,
+    reason,
+    shown,
+    too_large,
+)
+
+
+def inspect(file: io.BufferedReader, name: str, caps: Caps) -> None:
+    """Hold the zip's own account of itself against the caps before a parser trusts it."""
+    size = file.seek(0, os.SEEK_END)
+    if size > caps.archive_bytes:
+        raise UsageError(
+            f"{name} is {in_words(size)}; the limit is {in_words(caps.archive_bytes)}: hand it in in parts."
+        )
+    file.seek(max(0, size - 65_557))  # the longest end record: 22 bytes and a comment
+    tail = file.read()
+    file.seek(0)
+    at = tail.rfind(b"PK\5\6")
+    if at < 0 or len(tail) < at + 22:
+        raise UsageError(f"{name} is not a zip, or is cut short: make it again.")
+    members, directory = struct.unpack_from("<HI", tail, at + 10)
+    if members == 0xFFFF or directory > caps.directory_bytes:
+        raise UsageError(f"{name} lists too many files: give a zip of the submissions alone, or unpack it.")
+
+
+def members(archive: zipfile.ZipFile, name: str, caps: Caps) -> Iterator[Entry]:
+    """The zip's files. One unsafe name or one encrypted member condemns the whole: no honest tool makes them."""
+    infos = archive.infolist()
+    if len(infos) > caps.entries:
+        raise UsageError(f"{name} holds {len(infos):,} files; the limit is {caps.entries:,}: hand it in in parts.")
+    for info in infos:
+        raw = _member_name(info)
+        parts = [p for p in raw.replace("\\", "/").split("/") if p not in ("", ".")]
+        if raw.startswith(("/", "\\")) or ".." in parts or re.match(r"[A-Za-z]:", raw):
+            raise UsageError(f"{name} holds {shown(raw)}, which would write outside its folder: it was not opened.")
+        if info.flag_bits & 1:
+            raise UsageError(f"{name} is encrypted: make it again without a password.")
+        if not parts or any(is_debris(p) or p.lower() in ENVIRONMENTS for p in parts):
+            continue
+        if len(parts) <= caps.depth:
+            path = tuple(parts)
+            yield nothing_in(path) if info.is_dir() else _entry_of_member(archive, info, path, caps)
+
+
+def _member_name(info: zipfile.ZipInfo) -> str:
+    """The member's name; old Windows zips hold it in the system's code page, which Python reads as cp437."""
+    if info.flag_bits & 0x800 or info.filename.isascii():
+        return info.filename
+    for encoding in ("utf-8", "cp950", "gb18030"):
+        try:
+            return info.filename.encode("cp437").decode(encoding)
+        except UnicodeError:
+            continue
+    return info.filename
+
+
+def _entry_of_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: tuple[str, ...], caps: Caps) -> Entry:
+    kind_bits = stat.S_IFMT(info.external_attr >> 16)
+    kind = Kind.LINK if kind_bits == stat.S_IFLNK else Kind.FILE if kind_bits in (0, stat.S_IFREG) else Kind.SPECIAL
+    return Entry(path, kind, info.file_size, lambda: _read_member(archive, info, path[-1], caps))
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, caps: Caps) -> bytes:
+    """A member's bytes, counted as they unfold: what the zip says of its size is not believed."""
+    limit = limit_of(name, caps)
+    most = min(limit, max(caps.ratio_from_bytes, info.compress_size * caps.ratio))
+    try:
+        with archive.open(info) as member:
+            data = member.read(most + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, struct.error, RuntimeError, ValueError) as e:
+        raise Unreadable(f"{shown(name)} is damaged inside the zip ({shown(reason(e))}): zip it again.") from e
+    if len(data) > limit:
+        raise Unreadable(too_large(name, len(data), caps))
+    if len(data) > most:
+        raise Unreadable(f"{shown(name)} unfolds to more than {caps.ratio} times its size in the zip: it was not read.")
+    return data

@@ -1,0 +1,1 @@
+"""Submission -> Scorecard: the trusted side, which holds references, labels and points, and never runs student code."""

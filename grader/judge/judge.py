@@ -1,0 +1,198 @@
+"""Submission -> Scorecard. The trusted process: holds references, labels and points, and never runs student code.
+
+It starts the zygote and the trainer, runs one pytest session over all submissions, and says each scorecard the moment
+it is complete.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import platform
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+import torch
+
+from grader import __version__, assignment, data, sandbox
+from grader.assignment import Assignment, Question
+from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
+from grader.judge import unjudged
+from grader.judge.cards import Setting, judged, scorecard
+from grader.judge.plugin import Case, Plugin, Work, options
+from grader.measurement import Measured, Measurements, OneBatch
+from grader.measurement.practice import Practice
+from grader.model import Environment, Judged, Submission
+from grader.plan import Plan
+from grader.processes.crew import Crew, Source
+from grader.processes.origin import Fresh
+from grader.reference import Reference
+from grader.student import Student
+from grader.trainer import Trainer
+
+Say = Callable[..., None]
+Finished = Mapping[str, Mapping[str, Judged]]
+"""By student and question."""
+CHECK_SECONDS = 1800  # only a check that is itself broken takes longer: student time is limited elsewhere
+
+
+def judge(plan: Plan, submissions: list[Submission], say: Say, finished: Finished | None = None) -> None:
+    """Judge all submissions and say what happens. What is `finished` of them is not judged again.
+
+    Raises the exceptions of errors.py for what the instructor mends.
+    """
+    torch.set_num_threads(1)
+    spec = assignment.load(Path(plan.assignment))
+    reference = Reference(Path(plan.reference), spec) if plan.reference else None
+    images = data.open_default(Path(plan.data) if plan.data else None) if plan.train else None
+    device, why = choose_device(plan.device)
+    secrets = (Path(plan.reference),) if plan.reference else ()
+    chosen = sandbox.choose(require=plan.require, fresh=plan.fresh, folders=secrets)
+    if reference and chosen.isolation.level < sandbox.LEAST_FOR_HIDDEN and not plan.trust:
+        raise SandboxUnavailable(
+            f"hidden checks are not run at isolation level {chosen.isolation.level} ({chosen.isolation.name}), where "
+            f"student code could read them: {chosen.isolation.reason}. Grade on Linux, or add --trust-submissions if "
+            f"you have read the submissions."
+        )
+    asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
+    with contextlib.ExitStack() as stack:
+        chosen, crew = _crew(chosen, plan, secrets)
+        stack.enter_context(contextlib.closing(crew))
+        setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
+        level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
+        say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
+        measure = None
+        if images:
+            cache = Path(plan.cache) if plan.cache else None
+            trainer = stack.enter_context(Trainer(images, device, plan.jobs, cache))
+            measuring = _measuring(setting, plan, trainer, images, device)
+            stack.callback(measuring.close)
+            measure = measuring.start
+        _session(setting, submissions, crew, measure, say, finished or {})
+
+
+def _measuring(
+    setting: Setting, plan: Plan, trainer: Trainer, images: data.DataSet, device: str
+) -> Measurements | OneBatch | Practice:
+    """What is measured of networks: all that is graded, the learning of one batch, or a look without a reference."""
+    if setting.reference is None:
+        return Practice(setting.questions, setting.assignment, trainer, images, device)
+    if plan.train == "one_batch":
+        return OneBatch(setting.assignment, trainer, device)
+    return Measurements(setting.assignment, setting.reference, trainer, images, device, plan.speed)
+
+
+def _crew(chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...]) -> tuple[sandbox.Sandbox, Source]:
+    """What workers come from, and what shuts them in.
+
+    Behind walls a zygote may miss packages that a student has installed in an unusual place. Where there is nothing to
+    guard, for it is the student's own code beside no reference, checking goes on without walls.
+    """
+    folder = Path(plan.scratch) / "workers"
+    folder.mkdir(exist_ok=True)
+    try:
+        return chosen, Crew(folder, chosen, secrets) if chosen.forks else Fresh(folder)
+    except (WorkerLost, SandboxUnavailable):
+        if plan.reference:
+            raise
+        return sandbox.choose(require=plan.require, fresh=True), Fresh(folder)
+
+
+def _session(
+    setting: Setting,
+    submissions: list[Submission],
+    crew: Source,
+    measure: Callable[[Student], Future[dict[str, Measured]]] | None,
+    say: Say,
+    finished: Finished,
+) -> None:
+    """One pytest session over all submissions."""
+    spec = setting.assignment
+
+    def decided(case: Case, question: Question) -> None:
+        found = case.judged[question.id] = judged(setting, case, question)
+        say("judged", student_id=case.submission.student_id, judged=found.model_dump(mode="json", round_trip=True))
+
+    def finish(case: Case) -> None:
+        try:
+            card = scorecard(setting, case)
+        except Exception as e:  # noqa: BLE001  # one submission's trouble is not the others'
+            card = unjudged.scorecard(spec, case.submission, f"{type(e).__name__}: {e}")
+            with contextlib.suppress(WorkerLost):
+                case.student.close()
+        say("finished", scorecard=card.model_dump(mode="json"))
+
+    work = Work(
+        assignment=spec,
+        reference=setting.reference,
+        submissions=submissions,
+        open=lambda submission: Student(submission, spec, crew),
+        measure=measure,
+        only=setting.questions,
+        began=lambda submission: say("began", student_id=submission.student_id),
+        checked=lambda submission, result: say(
+            "checked", student_id=submission.student_id, text=result.id, verdict=result.verdict
+        ),
+        decided=decided,
+        finish=finish,
+        finished=finished,
+    )
+    folders = [*_public(setting), *([setting.reference.checks_folder] if setting.reference else [])]
+    plugin = Plugin(work)
+    with _quiet_pytest():
+        code = pytest.main([*options(folders), "-p", "pytest_timeout", f"--timeout={CHECK_SECONDS}"], plugins=[plugin])
+    if plugin.fault:
+        raise plugin.fault
+    if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
+        raise RuntimeError(f"pytest could not run the checks of {spec.id} ({pytest.ExitCode(code).name})")
+
+
+def _public(setting: Setting) -> list[Path]:
+    """The folder of the public checks, or the files of the questions that were asked for."""
+    folder = setting.assignment.checks_folder
+    if len(setting.questions) == len(setting.assignment.questions):
+        return [folder]
+    return [path for q in setting.questions if (path := folder / f"test_{q.id}.py").is_file()]
+
+
+@contextlib.contextmanager
+def _quiet_pytest() -> Iterator[None]:
+    """No plug-in of the machine's and no options from the environment: the same session everywhere."""
+    os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    os.environ.pop("PYTEST_ADDOPTS", None)
+    yield
+
+
+def choose_device(wanted: str) -> tuple[str, str]:
+    """The device to train on, and why. Raises AssignmentError for a CUDA device that is not there."""
+    there = torch.cuda.is_available()
+    if wanted == "cuda" and not there:
+        raise AssignmentError("--device cuda was asked for, and torch finds no CUDA device here; use --device cpu.")
+    if wanted == "auto":
+        return ("cuda", "a CUDA device is there") if there else ("cpu", "no CUDA device is there")
+    return wanted, "as asked for"
+
+
+def _environment(spec: Assignment, plan: Plan, images: data.DataSet | None, device: str) -> Environment:
+    return Environment(
+        grader=__version__,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        torchvision=importlib.metadata.version("torchvision"),
+        numpy=importlib.metadata.version("numpy"),
+        platform=platform.platform(),
+        device=_device_name(device),
+        seed=spec.seeds.training,
+        recipe=f"{device}-{plan.speed}",
+        data_name=images.name if images else "none: nothing is trained",
+        data_digest=images.digest if images else "",
+        stand_in=images.stand_in if images else False,
+        assignment_digest=spec.digest,
+    )
+
+
+def _device_name(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"

@@ -1,0 +1,115 @@
+"""The workers of a run: which zygote they come from, and what is done when a zygote dies.
+
+Theory of operation. A crew has one zygote, and starts a second, with torchvision imported, when a submission first asks
+for that: a class without such a submission never pays for it.
+
+A zygote may die: the machine runs out of memory, somebody kills it. Its workers die with it, and none of that is a
+student's fault. So the crew starts another when the next worker is wanted, and what was asked is asked again, as often
+as `Patience` allows.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from grader.errors import WorkerLost
+from grader.processes.origin import PLAIN, Zygote
+from grader.processes.process import Allowance, Unanswered, Worker
+from grader.sandbox import Sandbox
+
+MOST_LOSSES = 3
+WITH_VISION = ("torch", "torchvision")
+IMPORTS_VISION = re.compile(rb"\b(?:import|from)\s[^\"\\\n]{0,200}\btorchvision\b")
+Prelude = tuple[str, ...]
+"""The modules that a zygote has imported."""
+T = TypeVar("T")
+
+
+def prelude(texts: Iterable[bytes]) -> Prelude:
+    """The modules that a zygote should have imported for these files, by their text alone: nothing of it is run.
+
+    A wrong guess costs time and nothing else: a worker imports by itself what its zygote has not.
+    """
+    return WITH_VISION if any(IMPORTS_VISION.search(text) for text in texts) else PLAIN
+
+
+class Source(Protocol):
+    """What workers come from."""
+
+    def worker(self, allowance: Allowance, prelude: Prelude = PLAIN) -> Worker:
+        """A fresh worker, with these modules imported already where that can be. Raises `WorkerLost`."""
+
+    def close(self) -> None:
+        """End it; its workers die with it."""
+
+
+class Patience:
+    """Asks again when our own side of the sandbox was lost, for that is no answer of a student's.
+
+    It gives up for good after `MOST_LOSSES` without an answer in between: one submission may not keep the others
+    waiting for ever.
+    """
+
+    def __init__(self) -> None:
+        self._losses = 0
+        self._last = ""
+
+    def answered(self, ask: Callable[[], T]) -> T:
+        """What `ask` gives, or the `Unanswered` that it raises. Raises `WorkerLost` when patience is at its end."""
+        while self._losses < MOST_LOSSES:
+            try:
+                answer = ask()
+            except WorkerLost as e:
+                self._losses += 1
+                self._last = str(e)
+            except Unanswered:
+                self._losses = 0
+                raise
+            else:
+                self._losses = 0
+                return answer
+        raise WorkerLost(
+            f"the worker was lost {self._losses} times without an answer in between, each time by no fault of the "
+            f"submission's that can be seen. See whether this machine runs out of memory, then grade again. "
+            f"The last time: {self._last}"
+        )
+
+
+class Crew:
+    """Workers from zygotes, each started when it is first needed, and anew when it has died.
+
+    They stand behind the walls of `sandbox`; `secrets` are folders that each worker must fail to list. The first zygote
+    is started at once, so that what is wrong with this machine is known at once. Raises `SandboxUnavailable`.
+    """
+
+    def __init__(self, scratch: Path, sandbox: Sandbox | None = None, secrets: tuple[Path, ...] = ()) -> None:
+        self._start: Callable[[Prelude], Zygote] = lambda modules: Zygote(scratch, modules, sandbox, secrets)
+        self._lock = threading.Lock()
+        self._zygotes: dict[Prelude, Zygote] = {PLAIN: self._start(PLAIN)}
+
+    def worker(self, allowance: Allowance, prelude: Prelude = PLAIN) -> Worker:
+        """A fresh worker of the zygote that has imported these modules."""
+        return self._living(prelude).worker(allowance)
+
+    def _living(self, modules: Prelude) -> Zygote:
+        with self._lock:
+            zygote = self._zygotes.get(modules)
+            if zygote is None or not zygote.alive:
+                if zygote:
+                    zygote.close()
+                zygote = self._zygotes[modules] = self._start(modules)
+            return zygote
+
+    @property
+    def pids(self) -> dict[Prelude, int]:
+        """The zygotes' process ids, by what they have imported."""
+        return {modules: zygote.pid for modules, zygote in self._zygotes.items()}
+
+    def close(self) -> None:
+        """End the zygotes; their workers die with them."""
+        for zygote in self._zygotes.values():
+            zygote.close()

@@ -1,0 +1,1 @@
+"""What a student handed in, as text -> the statements that the questions need. Standard library only."""

@@ -1,0 +1,102 @@
+"""What one student sees of a check in the terminal: each question's checks, and a look at the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from grader.assignment import Assignment
+from grader.model import Baseline, CheckResult, Conclusion, ModelResult, QuestionResult, Scorecard, Verdict
+from grader.report import phrases, summary
+from grader.report.phrases import Phrases
+from grader.terminal.console import verdict
+from grader.text import plain
+
+ENGLISH = phrases.of("en")
+
+
+def shown(card: Scorecard, assignment: Assignment, say: Phrases = ENGLISH) -> RenderableType:
+    """All that a student needs to see of a scorecard, its titles and messages in the language of `say`."""
+    card = phrases.scorecard(card, say)
+    conclusion = say(concluded(card, assignment))
+    parts: list[RenderableType] = [_table(card)]
+    parts += [_training(card.models)] if card.models else []
+    parts += [Text(plain(note), style="dim") for note in card.notes if note != conclusion]
+    parts.append(Text(conclusion, style="bold"))
+    return Group(*parts)
+
+
+def concluded(card: Scorecard, assignment: Assignment) -> str:
+    """How many checks passed, and what was not checked."""
+    asked = [assignment.question(q.id) for q in card.questions]
+    passed = sum(c.verdict is Verdict.PASSED for c in card.checks)
+    return summary.public_checks(passed, len(card.checks), sum(q.hidden_count for q in asked))
+
+
+def _table(card: Scorecard) -> Table:
+    table = Table("verdict", "check", box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("points", justify="right")
+    for question in card.questions:
+        passed = sum(c.verdict is Verdict.PASSED for c in question.checks)
+        count = Text(f"{passed} of {len(question.checks)}", style="green" if passed == len(question.checks) else "bold")
+        points = Text(f"{question.points:g}/{question.max_points:g}", style="bold")
+        table.add_row(count, Text(question.title, style="bold"), points)
+        for check, message in _said_once(question):
+            what = Text(check.title)
+            if message:
+                what.append("\n" + plain(message), style="dim" if check.verdict is Verdict.PASSED else "yellow")
+            table.add_row(verdict(check.verdict), what, f"{check.points:g}/{check.max_points:g}")
+        table.add_section()
+    return table
+
+
+def _said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:
+    """Each check with its message, unless the one before said the same; why one was skipped stands right above it."""
+    last = ""
+    for check in question.checks:
+        said = check.message if check.message != last and check.verdict is not Verdict.SKIPPED else ""
+        last = check.message or last
+        yield check, said
+
+
+# --------------------------------------------------------------------------------------------------------- networks
+
+
+def _training(models: tuple[ModelResult, ...]) -> Group:
+    """The accuracies of each class, and in words how each network learned."""
+    kind = "drawn stand-in images, not CIFAR-10" if models[0].stand_in else models[0].data_name
+    said = f"A short training on {plain(kind)}. It is no grade: it shows that a network learns, not how good it gets."
+    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
+    for model in models:
+        table.add_column(model.title, justify="right")
+    for row in zip(*(m.classes for m in models), strict=True):
+        table.add_row(plain(row[0].name), *(_percent(c.accuracy) for c in row))
+    table.add_section()
+    table.add_row("all", *(Text(_percent(m.mean_accuracy), style="bold") for m in models))
+    return Group(Text(said, style="bold"), table, *(Text(line) for m in models for line in _learned(m)), Text())
+
+
+def _learned(model: ModelResult) -> Iterator[str]:
+    """How a network learned, and how the student's other network did beside it."""
+    first, last = model.curve[0], model.curve[-1]
+    yield (
+        f"{model.title}: {model.parameters:,} parameters, {len(model.curve)} epochs on {model.train_images:,} images "
+        f"in {model.seconds:.1f} s. The loss went from {first.loss:.2f} to {last.loss:.2f}, the accuracy while "
+        f"learning from {_percent(first.accuracy)} to {_percent(last.accuracy)}."
+    )
+    for other in model.baselines:
+        yield f"{other.title}, trained in the same way: {_percent(other.mean_accuracy)}. {_beside(model, other)}"
+
+
+def _beside(model: ModelResult, other: Baseline) -> str:
+    if other.overall.conclusion is Conclusion.UNCLEAR:
+        return "There is no clear difference."
+    return f"{model.title} is {other.overall.conclusion}."
+
+
+def _percent(fraction: float | None) -> str:
+    return "-" if fraction is None else f"{100 * fraction:.1f} %"

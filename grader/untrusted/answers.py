@@ -1,0 +1,191 @@
+"""What a student bound to a name -> something that can be run. Runs beside student code: only stdlib and torch.
+
+A layer may be an nn.Module object, a class, a factory without arguments, a function of the input, or (conv, linear) a
+function of input, weight and bias. Networks are in building.py.
+
+Where weights are given or asked for, a module's own parameters are used; for a function they are put in place, or read,
+at its first call of conv2d or linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from grader.untrusted.building import NotAnAnswer, construct, described_as, is_factory, required_of
+
+Weights = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a layer: its output and the weights that it used, as far as they are known."""
+
+    output: Tensor
+    weights: Weights
+
+
+# ---------------------------------------------------------------------------------------------------------- layers
+
+
+def run_layer(name: str, value: object, inputs: list[Tensor], weights: Weights | None) -> Run:
+    """Run what is bound to `name` on `inputs`, under `weights` when they are given. Raises `NotAnAnswer`."""
+    layer = _layer(name, value)
+    with torch.no_grad():
+        return (
+            _run_module(name, layer, inputs, weights)
+            if isinstance(layer, nn.Module)
+            else (_run_function(name, layer, inputs, weights))
+        )
+
+
+def _layer(name: str, value: object) -> nn.Module | Callable[..., object]:
+    """The module or function behind a name."""
+    if isinstance(value, nn.Module):
+        return value
+    if isinstance(value, Tensor):
+        raise NotAnAnswer(
+            f"{name} is a tensor, a result. Bind the layer itself: {name} = nn.SomeLayer(...), or a function."
+        )
+    if isinstance(value, type):
+        return _layer(name, construct(name, value, {}))
+    if not callable(value):
+        raise NotAnAnswer(f"{name} is {described_as(value)}; wanted a layer (nn.Module), a class, or a function.")
+    if required_of(value) == []:
+        made = value() if is_factory(value) else value
+        if isinstance(made, nn.Module):
+            return made
+        if made is not value:
+            raise NotAnAnswer(
+                f"{name}() takes no input and returned {described_as(made)}; wanted a function of the input."
+            )
+    return value
+
+
+def _run_module(name: str, module: nn.Module, inputs: list[Tensor], weights: Weights | None) -> Run:
+    if weights:
+        _load(name, module, weights)
+    output = _tensor(name, module(*inputs))
+    return Run(output, {k.rpartition(".")[2]: v.detach() for k, v in module.state_dict().items()})
+
+
+def _load(name: str, module: nn.Module, weights: Weights) -> None:
+    """Put the given weights in the module's parameters of the same name, wherever in it they are."""
+    state = {k.rpartition(".")[2]: v for k, v in module.state_dict().items()}
+    if len(state) != len(module.state_dict()):
+        raise NotAnAnswer(f"{name} holds several layers with weights; the question asks for one.")
+    if missing := sorted(set(weights) - set(state)):
+        lacks = f"{name} has no {' and no '.join(missing)}; it has {_listed(state)}."
+        raise NotAnAnswer(f"{lacks} Leave out bias=False." if missing == ["bias"] else lacks)
+    if extra := sorted(set(state) - set(weights)):
+        raise NotAnAnswer(f"{name} has {' and '.join(extra)}, which the layer asked for does not have.")
+    for key, given in weights.items():
+        if state[key].shape != given.shape:
+            raise NotAnAnswer(
+                f"{name}'s {key} has shape {tuple(state[key].shape)}; the layer asked for has {tuple(given.shape)}. "
+                f"{_differing(state[key].shape, given.shape)}"
+            )
+        state[key].copy_(given)
+
+
+def _run_function(name: str, function: Callable[..., object], inputs: list[Tensor], weights: Weights | None) -> Run:
+    required = required_of(function)
+    if weights and (function in BUILT_IN or (required is not None and len(required) > len(inputs))):
+        parameters = (required or [])[len(inputs) :] or ["weight", "bias"]
+        return Run(_tensor(name, function(*inputs, *_arguments(parameters, weights))), weights)
+    with Recorder(weights or {}) as recorder:
+        returned = function(*inputs)
+    if isinstance(returned, nn.Module) and required == [] and isinstance(made := function(), nn.Module):
+        return _run_module(name, made, inputs, weights)
+    output = _tensor(name, returned)
+    if weights and not recorder.calls:
+        raise NotAnAnswer(
+            f"{name} is a function that does not call conv2d or linear, so it cannot be given weights. "
+            f"Write it as a layer (nn.Module) or as a function of input, weight and bias."
+        )
+    return Run(output, recorder.weights)
+
+
+def _arguments(parameters: list[str], weights: Weights) -> list[Tensor]:
+    """The given weights in the order of a function's parameters: by their names, else weight before bias."""
+    by_name = {p: next((k for k in weights if p[:1].lower() == k[:1]), None) for p in parameters}
+    if all(by_name.values()) and len(set(by_name.values())) == len(parameters):
+        return [weights[str(by_name[p])] for p in parameters]
+    return list(weights.values())[: len(parameters)]
+
+
+BUILT_IN = (F.conv2d, F.linear)  # functions of input, weight and bias whose signature Python cannot read
+
+
+class Recorder(TorchFunctionMode):
+    """Sees each conv2d and linear: puts given weights in place of its own, or notes the ones that it uses."""
+
+    def __init__(self, given: Weights) -> None:
+        super().__init__()
+        self.given = given
+        self.weights: Weights = {}
+        self.calls = 0
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if func in BUILT_IN:
+            self.calls += 1
+            args, kwargs = self._see(list(args), kwargs)
+        return func(*args, **kwargs)
+
+    def _see(self, args: list[Any], kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        if self.calls > 1:
+            return args, kwargs
+        for position, key in ((1, "weight"), (2, "bias")):
+            own = args[position] if len(args) > position else kwargs.get(key)
+            if key in self.given:
+                _must_fit(key, own, self.given[key])
+                own = self.given[key]
+                if len(args) > position:
+                    args[position] = own
+                else:
+                    kwargs[key] = own
+            if own is not None:
+                self.weights[key] = own.detach()
+        return args, kwargs
+
+
+def _must_fit(key: str, own: Tensor | None, given: Tensor) -> None:
+    if own is None:
+        raise NotAnAnswer(f"the layer has no {key}; the layer asked for has one of shape {tuple(given.shape)}.")
+    if own.shape != given.shape:
+        raise NotAnAnswer(
+            f"the layer's {key} has shape {tuple(own.shape)}; asked for is {tuple(given.shape)}. "
+            f"{_differing(own.shape, given.shape)}"
+        )
+
+
+SIZES = {4: "output channels; input channels; rows of the window; columns of the window", 2: "outputs; inputs"}
+
+
+def _differing(own: torch.Size, given: torch.Size) -> str:
+    """Which of a weight's sizes are not those asked for: a sentence; "" where its dimensions are others."""
+    names = SIZES.get(len(given), "size").split("; ")
+    wrong = [n for n, a, b in zip(names, own, given, strict=False) if a != b] if len(own) == len(given) else []
+    return f"What differs: {'; '.join(wrong)}." if wrong else "It is another kind of layer."
+
+
+def _tensor(name: str, value: object) -> Tensor:
+    """The output as a tensor; a tuple's or list's first element counts."""
+    if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor):
+        value = value[0]
+    if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
+        value = torch.as_tensor(value)
+    if not isinstance(value, Tensor):
+        raise NotAnAnswer(f"{name} returned {described_as(value)}; wanted a tensor.")
+    return value.detach()
+
+
+def _listed(state: Weights) -> str:
+    return ", ".join(f"{k} {tuple(v.shape)}" for k, v in state.items()) or "no weights"

@@ -1,0 +1,147 @@
+"""Networks of what a student bound to a name: built, and run once to see whether they fit. Beside student code.
+
+Only the standard library and torch. Arguments that every network of its kind has (`num_classes`, `in_channels`, ...)
+are filled from their names; pretrained weights are not asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from grader.untrusted import diagnosis
+
+
+class NotAnAnswer(Exception):
+    """What was found cannot be run as what the question asks; the text tells the student why."""
+
+
+def build_model(name: str, value: object, classes: int, channels: int) -> nn.Module:
+    """The network behind a name, built under the caller's seed. Raises `NotAnAnswer`.
+
+    One in nn.DataParallel is taken out of it: there is nothing to run in parallel here.
+    """
+    model = _built(name, value, classes, channels)
+    return model.module if isinstance(model, nn.DataParallel) else model
+
+
+def _built(name: str, value: object, classes: int, channels: int) -> nn.Module:
+    if isinstance(value, nn.Module):
+        return value
+    if not callable(value):
+        raise NotAnAnswer(f"{name} is {described_as(value)}; wanted a class that derives from nn.Module.")
+    if isinstance(value, type) and not issubclass(value, nn.Module):
+        raise NotAnAnswer(f"the class {name} does not derive from nn.Module.")
+    model = construct(name, value, _known_arguments(classes, channels))
+    if not isinstance(model, nn.Module):
+        raise NotAnAnswer(f"{name}() returned {described_as(model)}; wanted an nn.Module.")
+    return model
+
+
+CLASSES = (
+    "num_classes n_classes nclasses class_num num_class classes n_class output_dim out_dim num_outputs n_outputs "
+    "output_size out_features"
+).split()
+CHANNELS = (
+    "in_channels in_channel input_channels input_channel in_ch in_chans channels n_channels num_channels img_channels "
+    "image_channels"
+).split()
+SCALES = "width_coefficient depth_coefficient width_mult depth_mult width depth".split()
+VERSIONS = "version model_name variant".split()
+DROPOUTS = "dropout dropout_rate drop_rate".split()
+PRETRAINED = {"pretrained": False, "weights": None}
+
+
+def _known_arguments(classes: int, channels: int) -> dict[str, Any]:
+    """Constructor arguments whose names say what they must be."""
+    known = ((classes, CLASSES), (channels, CHANNELS), (1.0, SCALES), ("b0", VERSIONS), (0.2, DROPOUTS))
+    return {name: value for value, names in known for name in names} | PRETRAINED
+
+
+def construct(name: str, value: Callable[..., object], known: dict[str, Any]) -> object:
+    """Call a class or factory, with the required arguments that we know; optional ones keep their defaults."""
+    required = required_of(value) or []
+    if unknown := [p for p in required if p not in known]:
+        raise NotAnAnswer(
+            f"{name} needs the argument{'s' if len(unknown) > 1 else ''} {', '.join(unknown)} to be built. "
+            f"Give {'them defaults' if len(unknown) > 1 else 'it a default'}, so that {name}() works."
+        )
+    arguments = {p: known[p] for p in required}
+    if known:  # pretrained weights cannot be downloaded here, and the grade is for the architecture
+        arguments |= {flag: PRETRAINED[flag] for flag in PRETRAINED if flag in _parameters(value)}
+    return value(**arguments)
+
+
+def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: int) -> str:
+    """Run two black images; says what is unusual about the output. Raises `NotAnAnswer` for a wrong shape.
+
+    What the network itself raises gets a note on where on the way it does not fit.
+    """
+    try:
+        output = _output(model, shape)
+    except Exception as e:
+        if told := diagnosis.why(model, shape, classes):
+            e.add_note(told)
+        raise
+    note = ""
+    if isinstance(output, tuple | list) and output:
+        output = output[0]
+        note = "the network returns a tuple; its first element is taken"
+    if not isinstance(output, Tensor):
+        raise NotAnAnswer(f"{name} returned {described_as(output)}; wanted a tensor of shape (N, {classes}).")
+    if tuple(output.shape) != (2, classes):
+        told = diagnosis.why(model, shape, classes)
+        raise NotAnAnswer(
+            f"{name} maps 2 images of shape {shape} to {tuple(output.shape)}; wanted (2, {classes}), "
+            f"one score for each of the {classes} classes.{f' {told}' if told else ''}"
+        )
+    return note
+
+
+def _output(model: nn.Module, shape: tuple[int, ...]) -> object:
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            output: object = model(torch.zeros(2, *shape))
+    finally:
+        model.train(was_training)
+    return output
+
+
+# ----------------------------------------------------------------------------------------------------- signatures
+
+
+def _parameters(value: Callable[..., object]) -> dict[str, inspect.Parameter]:
+    try:
+        return dict(inspect.signature(value).parameters)
+    except (ValueError, TypeError):
+        return {}
+
+
+def required_of(value: Callable[..., object]) -> list[str] | None:
+    """Names of the parameters that a call must give; None when the signature cannot be read (built-in functions)."""
+    try:
+        parameters = inspect.signature(value).parameters.values()
+    except (ValueError, TypeError):
+        return None
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in kinds]
+
+
+def is_factory(value: Callable[..., object]) -> bool:
+    """Whether something without required parameters takes no input: `def f()`, or partial(nn.Conv2d, 16, 33, 3).
+
+    One with defaults may take an input (`def f(*args)`, `def f(x=None)`) or not (`def f(kernel=3)`): see _run_function.
+    """
+    return not _parameters(value) or (isinstance(value, functools.partial) and isinstance(value.func, type))
+
+
+def described_as(value: object) -> str:
+    """What a value is, for the middle of a sentence."""
+    return str(value) if value is None or value is ... else f"an object of type {type(value).__name__}"

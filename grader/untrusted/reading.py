@@ -1,0 +1,254 @@
+"""What a worker has found of the questions it was given: what is bound to the names asked for, and why not the others.
+
+Theory of operation. Names come first: the statements that a name needs are run, and no others. What is then still open
+may be tried again in other ways, each a request of its own, so that what a try costs or breaks costs no named answer:
+
+    whole     the whole file is run, for names whose own statements lacked something, at once or when called
+    role      a network under no known name is looked for by what it does (roles.py)
+    record    layers without names are looked for by what is really called (recorder.py)
+
+Runs student code: standard library and torch only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from grader.source.notebook import Book, Piece
+from grader.untrusted import naming, recorder, roles
+from grader.untrusted.recorder import Layer
+from grader.untrusted.shelf import Shelf, described
+
+CURABLE = frozenset({"NameError", "UnboundLocalError", "AttributeError", "KeyError", "IndexError", "ImportError"})
+"""What statements raise that lack something which others of the file may give."""
+
+STILL = "{name} is still {value} ({place}): put your own answer there"
+IS_STILL = re.compile(r"\w+ is still (?:None|Ellipsis) \((?P<place>.*)\): put your own answer there")
+
+IMAGE = re.compile(r"!\[[^\]]{0,300}\]\(|<img\b", re.IGNORECASE)
+
+MOST_LAYERS = 8  # named in one message
+
+Question = dict[str, Any]
+State = dict[str, Any]
+
+
+class Reading:
+    """The answers to some questions, found by name when it is made, and in other ways by `again`."""
+
+    def __init__(self, book: Book, questions: list[Question]) -> None:
+        self.bound: dict[str, object] = {}
+        self._book = book
+        self._questions = questions
+        self._found: dict[str, naming.Found] = {}
+        self._names: dict[str, dict[str, State]] = {}
+        self._dropped: dict[str, list[str]] = {}
+        self._taken: dict[str, set[str]] = {}
+        self._shelves: list[Shelf] = []
+        for question in questions:
+            self._by_name(question)
+
+    def _by_name(self, question: Question) -> None:
+        """Bind a question's names, as far as they are there."""
+        taken = self._taken[question["id"]] = {roles.named(self._book, other) for other in question["others"]}
+        found = {
+            a["name"]: naming.find(self._book, a["name"], a["aliases"], question["id"], taken)
+            for a in question["answers"]
+        }
+        piece = self._book.slice([f.name for f in found.values() if f.name], question["id"])
+        shelf = Shelf(self._book, piece)
+        self._shelves.append(shelf)
+        self._found |= found
+        self._dropped[question["id"]] = [*piece.problems, *piece.dropped]
+        self._names[question["id"]] = {a["name"]: self._bind(a, found[a["name"]], shelf) for a in question["answers"]}
+
+    def _bind(self, answer: dict[str, Any], found: naming.Found, shelf: Shelf) -> State:
+        if not found.name:
+            return {"state": "missing", "message": f"{self._out_of_reach(answer) or found.rule}{self._unread()}"}
+        if not shelf.has(found.name):
+            return {"state": "raised", **described(shelf.error_of(found.name))}
+        value = shelf.get(found.name)
+        if value is None or value is ...:
+            return {"state": "missing", "message": STILL.format(name=found.name, value=value, place=found.place)}
+        return self._take(answer["name"], value, f"{found.rule} ({found.place})")
+
+    def _take(self, name: str, value: object, rule: str) -> State:
+        self.bound[name] = value
+        return {"state": "found", "rule": rule}
+
+    def cause_of(self, error: BaseException) -> BaseException:
+        """What made `error`, where that is only a name that was not bound when the submission was read."""
+        causes = (shelf.cause_of(error) for shelf in self._shelves)
+        return next((cause for cause in causes if cause is not error), error)
+
+    def _out_of_reach(self, answer: dict[str, Any]) -> str:
+        """What to say of a name that is bound within a function only; "" where it is not."""
+        names = "|".join([re.escape(answer["name"]), *answer["aliases"]])
+        inside = self._book.inside(re.compile(names, re.IGNORECASE))
+        if not inside:
+            return ""
+        name, function, place = inside
+        return (
+            f"{name} is there only inside {function}() ({place}), where nothing outside can reach it. "
+            f"Bind your answer to the name {answer['name']} at the top level"
+        )
+
+    def _unread(self) -> str:
+        """What could not be read, said with an answer that is missing: it may have been there."""
+        return f". Not everything could be read: {self._book.problems[0]}" if self._book.problems else ""
+
+    # ------------------------------------------------------------------------------------------------ what it tells
+
+    def body(self) -> dict[str, Any]:
+        """What a reply says of it: each question's names, what was left out, its explanation, and what may be tried."""
+        return {
+            "questions": {q["id"]: self._of(q) for q in self._questions},
+            "tries": [step for step, open_ in self._open().items() if any(True for _ in open_)],
+            "problems": list(self._book.problems),
+            "notes": list(self._book.notes),
+        }
+
+    def _of(self, question: Question) -> dict[str, Any]:
+        wanted = question["explanation"]
+        explanation = self._book.explanation(wanted["name"], wanted["headings"]) if wanted else None
+        return {
+            "names": _said_once(self._names[question["id"]]),
+            "dropped": [*_images(explanation or ""), *self._dropped[question["id"]]],
+            "explanation": explanation,
+        }
+
+    def _open(self) -> dict[str, Iterator[tuple[Question, dict[str, Any]]]]:
+        """The answers for which each other way may help."""
+        return {"whole": self._lacking(), "role": self._networks(), "record": self._layers()}
+
+    def _states(self) -> Iterator[tuple[Question, dict[str, Any], State]]:
+        for question in self._questions:
+            for answer in question["answers"]:
+                yield question, answer, self._names[question["id"]][answer["name"]]
+
+    def _lacking(self) -> Iterator[tuple[Question, dict[str, Any]]]:
+        for question, answer, state in self._states():
+            missing = state["state"] == "missing" and self._book.hides_names
+            if missing or (state["state"] == "raised" and state["type"] in CURABLE):
+                yield question, answer
+
+    def _networks(self) -> Iterator[tuple[Question, dict[str, Any]]]:
+        for question, answer, state in self._states():
+            found = self._found[answer["name"]]
+            if state["state"] == "missing" and question["network"] and not found.name and not found.several:
+                yield question, answer
+
+    def _layers(self) -> Iterator[tuple[Question, dict[str, Any]]]:
+        for question, answer, state in self._states():
+            if state["state"] == "missing" and (answer.get("role") or {}).get("op"):
+                yield question, answer
+
+    # ------------------------------------------------------------------------------------------------- other ways
+
+    def complete(self, name: str) -> None:
+        """Bind a name anew from the whole file, because what it is bound to lacked another name when it was called."""
+        self._run_whole([(q, a) for q, a, state in self._states() if a["name"] == name and state["state"] == "found"])
+
+    def again(self, step: str) -> None:
+        """Try to find what is still open in another way: "whole", "role" or "record"."""
+        {"whole": self._run_whole, "role": self._look, "record": self._record}[step](list(self._open()[step]))
+
+    def _run_whole(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
+        shelves: dict[str, tuple[Shelf, Piece]] = {}
+        for question, answer in open_:
+            found = self._found[answer["name"]]
+            file = found.place.file if found.place else self._book.file_for(question["id"])
+            if file not in shelves:
+                piece = self._book.whole(file)
+                shelves[file] = Shelf(self._book, piece), piece
+            shelf, piece = shelves[file]
+            name = found.name or answer["name"]
+            value = shelf.get(name) if shelf.has(name) else shelf.anywhere(name)
+            if value is None or value is ...:
+                continue
+            why = self._why_whole(question, answer, name)
+            self._names[question["id"]][answer["name"]] = self._take(
+                answer["name"], value, f"{name} was bound when the whole of {file} was run, {why}"
+            )
+            self._dropped[question["id"]] = [f"the whole of {file} was run, {why}", *piece.problems, *piece.dropped]
+
+    def _why_whole(self, question: Question, answer: dict[str, Any], name: str) -> str:
+        state = self._names[question["id"]][answer["name"]]
+        if state["state"] == "found":
+            return f"because {name} lacked a name of the file when it was called"
+        if state["state"] == "missing":
+            return f"because no statement that can be seen binds {name}"
+        return f"because the statements that {name} needs raised {state['type']}: {state['message'][:200]}"
+
+    def _look(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
+        for question, answer in open_:
+            outcome = roles.look(self._book, question, answer, self._taken[question["id"]])
+            state = self._names[question["id"]][answer["name"]]
+            if outcome.name:
+                state = self._take(answer["name"], outcome.value, outcome.rule)
+            elif outcome.message:
+                state = {**state, "message": _with(state["message"], outcome.message)}
+            self._names[question["id"]][answer["name"]] = state
+
+    def _record(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
+        seen: dict[str, list[Layer]] = {}
+        for question, answer in open_:
+            own = question["id"] if self._book.has_file_of(question["id"]) else ""
+            if own not in seen:
+                seen[own] = recorder.record(self._book, own)
+            state = self._names[question["id"]][answer["name"]]
+            self._names[question["id"]][answer["name"]] = self._cast(answer, seen[own], state)
+
+    def _cast(self, answer: dict[str, Any], layers: list[Layer], state: State) -> State:
+        """The recorded layer that plays the role of an answer, or what there is instead."""
+        fit = recorder.fitting(answer["role"], layers)
+        if len(fit) == 1:
+            return self._take(answer["name"], fit[0].build(), f"taken from {fit[0].place}: {fit[0]}{fit[0].story}")
+        if fit:
+            message = f"{_listed(fit)} could each be {answer['name']}: bind the right one to that name"
+            return {**state, "message": message}
+        same = [x for x in layers if x.kind == answer["role"]["op"]]
+        told = f"layers of this kind that were seen: {_listed(same)}" if same else ""
+        return {**state, "message": _with(state["message"], told)} if told else state
+
+
+def _images(explanation: str) -> Iterator[str]:
+    """A sentence on the images of an explanation, which no page shows."""
+    if count := len(IMAGE.findall(explanation)):
+        are = "1 image, which is" if count == 1 else f"{count} images, which are"
+        yield f"the explanation holds {are} to be seen in the notebook only"
+
+
+def _said_once(states: dict[str, State]) -> dict[str, State]:
+    """The states of a question's names; what is missing for the same reason has one message for all."""
+    said = dict(states)
+    reasons: dict[str, list[str]] = {}
+    for name, state in states.items():
+        if state["state"] == "missing":
+            still = IS_STILL.fullmatch(state["message"])
+            reasons.setdefault("still" if still else state["message"].replace(name, "{}"), []).append(name)
+    for reason, names in reasons.items():
+        if len(names) > 1:
+            message = _of_several(reason, names, states[names[0]]["message"])
+            said |= {name: {**states[name], "message": message} for name in names}
+    return said
+
+
+def _of_several(reason: str, names: list[str], first: str) -> str:
+    """What is missing for one reason, in one sentence."""
+    listed = f"{', '.join(names[:-1])} and {names[-1]}"
+    if reason == "still" and (match := IS_STILL.fullmatch(first)):
+        return f"{listed} are still None (the first: {match['place']}): put your own answers there"
+    return reason.replace("Bind your answer to the name", "Bind your answers to the names").replace("{}", listed)
+
+
+def _with(message: str, more: str) -> str:
+    return f"{message}. {more[:1].upper()}{more[1:]}"
+
+
+def _listed(layers: list[Layer]) -> str:
+    distinct = list({str(x): x for x in layers}.values())
+    more = f" and {len(distinct) - MOST_LAYERS} more" if len(distinct) > MOST_LAYERS else ""
+    return ", ".join(f"{x} ({x.place})" for x in distinct[:MOST_LAYERS]) + more
