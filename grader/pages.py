@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from grader import __version__, content, report, similarity
+from grader import __version__, content, likeness, report
 from grader.errors import StoreError, UsageError
 from grader.model import Gradebook, Scorecard
 from grader.store import PastRun, Store
@@ -30,7 +30,7 @@ def gradebook(store: Store, assignment: str | None = None) -> Gradebook:
         title=run.run.environment.get("title", run.run.assignment),
         scorecards=tuple(kept.card for kept in store.current(run.run.assignment)),
         rubrics=run.run.environment.get("rubrics", {}),
-        similarity=similarity.kept(store.folder),
+        similarity=likeness.kept(store.folder),
     )
 
 

@@ -11,24 +11,18 @@ from __future__ import annotations
 
 import ast
 import contextlib
-import gzip
 import json
 import re
 import warnings
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from grader.model import Alike, CodeLine, File, Similarity, Submission
+from grader.model import Alike, CodeLine, File, Similarity
 
-KEPT = "similarity.json"
-SOURCES = "similarity-code.json.gz"
-MOST_CHARACTERS = 500_000  # of one submission's code: what is kept of a class stays small
 LENGTH = 14  # nodes: about two statements; shorter ones are idioms
 FEWEST = 40  # shingles that must be left of both: what is shorter proves nothing
 COMMON_FROM = 4  # students below which "most of the class" means nothing
@@ -51,15 +45,6 @@ class _Code:
     shingles: NDArray[np.uint64]
     first: NDArray[np.int64]
     last: NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class About:
-    """Whose code is compared: everybody in the gradebook of an assignment, whose starter is in `handout`."""
-
-    assignment: str
-    students: frozenset[str]
-    handout: Path
 
 
 def code(files: Sequence[File]) -> str:
@@ -224,43 +209,3 @@ def _lines(one: _Code, shared: NDArray[np.uint64]) -> tuple[CodeLine, ...]:
     numbers = sorted({n for i in at for n in range(int(one.first[i]), int(one.last[i]) + 1)})
     kept = [n for n in numbers if n <= len(one.lines) and one.lines[n - 1].strip()]
     return tuple(CodeLine(number=n, text=one.lines[n - 1][:160]) for n in kept[:MOST_LINES])
-
-
-def keep(folder: Path, submissions: Sequence[Submission], about: About) -> Similarity:
-    """Compare a class, minus the handout's starter, and keep what was found in `folder`.
-
-    Who was not handed in this time is compared by the code that was kept of the last time.
-    """
-    starter = about.handout / "submission.py"
-    given = starter.read_text(encoding="utf-8") if starter.is_file() else ""
-    every = _sources(folder)
-    sources = every.get(about.assignment, {}) | {s.student_id: code(s.files)[:MOST_CHARACTERS] for s in submissions}
-    every[about.assignment] = {student: sources[student] for student in sorted(sources) if student in about.students}
-    _replace(folder / SOURCES, gzip.compress(json.dumps(every).encode(), mtime=0))
-    found = similar(every[about.assignment], given)
-    _replace(folder / KEPT, found.model_dump_json().encode())
-    return found
-
-
-def _sources(folder: Path) -> dict[str, dict[str, str]]:
-    """The code that was kept: assignment -> student id -> code; none where it cannot be read."""
-    try:
-        every = json.loads(gzip.decompress((folder / SOURCES).read_bytes()))
-    except (OSError, EOFError, ValueError, zlib.error):
-        return {}
-    return every if isinstance(every, dict) else {}
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one."""
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(data)
-    unfinished.replace(path)
-
-
-def kept(folder: Path) -> Similarity | None:
-    """What was kept in a folder; None where nothing was, or nothing that can be read."""
-    try:
-        return Similarity.model_validate_json((folder / KEPT).read_bytes())
-    except (OSError, ValueError):
-        return None

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader import similarity
+from grader import likeness, similarity
 from grader.model import File, Similarity, Submission
 
 NET = """
@@ -101,17 +101,17 @@ def test_an_empty_class_is_compared() -> None:
 
 
 def test_what_is_kept_reads_back(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    found = similarity.keep(tmp_path, [], similarity.About("tiny", frozenset(), tmp_path))
-    assert similarity.kept(tmp_path) == found
-    (tmp_path / similarity.KEPT).write_text("{")
-    assert similarity.kept(tmp_path) is None
+    found = likeness.keep(tmp_path, [], likeness.About("tiny", frozenset(), tmp_path))
+    assert likeness.kept(tmp_path) == found
+    (tmp_path / likeness.KEPT).write_text("{")
+    assert likeness.kept(tmp_path) is None
 
 
 def test_who_is_not_graded_again_is_still_compared(tmp_path: Path) -> None:
     def graded(students: str, everybody: str, assignment: str = "tiny") -> int:
         submissions = [Submission(s, (File("submission.py", NET.encode()),)) for s in students]
-        return similarity.keep(
-            tmp_path, submissions, similarity.About(assignment, frozenset(everybody), tmp_path)
+        return likeness.keep(
+            tmp_path, submissions, likeness.About(assignment, frozenset(everybody), tmp_path)
         ).found
 
     assert graded("ab", "ab") == 1
@@ -121,9 +121,9 @@ def test_who_is_not_graded_again_is_still_compared(tmp_path: Path) -> None:
 
 
 def test_code_that_was_kept_and_cannot_be_read_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / similarity.SOURCES).write_bytes(b"no gzip")
-    about = similarity.About("tiny", frozenset("a"), tmp_path)
-    assert similarity.keep(tmp_path, [Submission("a", (File("a.py", NET.encode()),))], about).compared == 1
+    (tmp_path / likeness.SOURCES).write_bytes(b"no gzip")
+    about = likeness.About("tiny", frozenset("a"), tmp_path)
+    assert likeness.keep(tmp_path, [Submission("a", (File("a.py", NET.encode()),))], about).compared == 1
 
 
 @pytest.mark.slow

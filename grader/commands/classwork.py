@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grader import batch, engines, pages, rubric, similarity
+from grader import batch, engines, likeness, pages, rubric
 from grader.assignment import Assignment
 from grader.commands.shared import OK, SOME_INTERNAL, make_folder, out
 from grader.errors import StoreError
@@ -99,9 +99,9 @@ def _run(
 def _compare(order: Order, store: Store) -> None:
     """Whose code is alike, in the whole gradebook; that changes with who is graded."""
     students = frozenset(kept.card.student_id for kept in store.current(order.assignment.id))
-    about = similarity.About(order.assignment.id, students, order.assignment.folder / "handout")
+    about = likeness.About(order.assignment.id, students, order.assignment.folder / "handout")
     with pages.writing(store.folder):
-        similarity.keep(store.folder, order.submissions, about)
+        likeness.keep(store.folder, order.submissions, about)
 
 
 @contextlib.contextmanager
