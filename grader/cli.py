@@ -9,35 +9,56 @@ import io
 import sys
 import tempfile
 import traceback
+from collections.abc import Callable
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from grader import __version__
-from grader.commands import checking, grading, images, kit, machine, platforms, records
 from grader.commands.shared import EXPLAINED, INTERRUPTED, UNEXPECTED, complain, out
 from grader.errors import GraderError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-app.command("grade")(grading.grade)
-app.command("check")(checking.check)
-app.command("handout")(kit.hand_out)
-app.command("demo")(grading.demo)
-app.command("regrade")(grading.regrade)
-app.command("runs")(records.runs)
-app.command("show")(records.show)
-app.command("override")(records.override)
-app.command("mark")(records.mark)
-app.command("report")(records.report)
-app.command("export")(platforms.export)
-app.command("package")(platforms.package)
-app.command("lms-run", hidden=True)(platforms.run_there)
-app.command("doctor")(machine.examine)
+COMMANDS = {  # name: module of grader.commands, function
+    "grade": ("grading", "grade"),
+    "check": ("checking", "check"),
+    "handout": ("kit", "hand_out"),
+    "demo": ("grading", "demo"),
+    "regrade": ("grading", "regrade"),
+    "runs": ("records", "runs"),
+    "show": ("records", "show"),
+    "override": ("records", "override"),
+    "mark": ("records", "mark"),
+    "report": ("records", "report"),
+    "export": ("platforms", "export"),
+    "package": ("platforms", "package"),
+    "lms-run": ("platforms", "run_there"),
+    "doctor": ("machine", "examine"),
+}
+HIDDEN = frozenset({"lms-run"})
+DATA = {"prepare": ("images", "prepare"), "info": ("images", "info")}
 
-data_app = typer.Typer(no_args_is_help=True, help="Prepare the images that networks are trained on, or look at them.")
-data_app.command("prepare")(images.prepare)
-data_app.command("info")(images.info)
-app.add_typer(data_app, name="data")
+
+def application(wanted: str = "") -> typer.Typer:
+    """The command that is wanted by its name, else all: what the others import takes longer than some of them run."""
+    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback()(_options)
+    for name in [wanted] if wanted in COMMANDS else COMMANDS:
+        app.command(name, hidden=name in HIDDEN)(_function(*COMMANDS[name]))
+    if wanted not in COMMANDS:
+        data = typer.Typer(
+            no_args_is_help=True, help="Prepare the images that networks are trained on, or look at them."
+        )
+        for name, place in DATA.items():
+            data.command(name)(_function(*place))
+        app.add_typer(data, name="data")
+    return app
+
+
+def _function(module: str, name: str) -> Callable[..., int]:
+    """A command's function, from its module."""
+    function: Callable[..., int] = getattr(import_module(f"grader.commands.{module}"), name)
+    return function
 
 
 def _version(value: bool) -> None:
@@ -46,7 +67,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Say the version.")
@@ -61,7 +81,7 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows it escaped
             stream.reconfigure(errors="backslashreplace")
     try:
-        code = app(standalone_mode=False)
+        code = application(next((a for a in sys.argv[1:] if not a.startswith("-")), ""))(standalone_mode=False)
     except GraderError as e:
         complain(str(e))
         code = EXPLAINED

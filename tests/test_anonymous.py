@@ -116,10 +116,10 @@ def graded(folder: Path) -> None:
 @pytest.mark.slow
 def test_the_command_writes_pages_under_codes_and_keeps_the_key_outside(tmp_path: Path) -> None:
     graded(tmp_path)
-    done = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--anonymous"], catch_exceptions=False)
+    done = CliRunner().invoke(cli.application(), ["report", str(tmp_path), "--anonymous"], catch_exceptions=False)
     key = anonymous.read(tmp_path / "anonymous-key.json")
     assert (done.exit_code, set(key)) == (0, set(NAMES))
     pages = {p.stem for p in (tmp_path / "anonymous" / "students").iterdir()}
     assert pages == set(key.values())
-    again = CliRunner().invoke(cli.app, ["report", str(tmp_path), "--anonymous"], catch_exceptions=False)
+    again = CliRunner().invoke(cli.application(), ["report", str(tmp_path), "--anonymous"], catch_exceptions=False)
     assert (again.exit_code, anonymous.read(tmp_path / "anonymous-key.json")) == (0, key)

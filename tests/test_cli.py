@@ -236,10 +236,10 @@ def test_the_stand_in_is_named_as_one():
 def test_what_nobody_expected_is_exit_3_with_something_to_paste(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ):
-    def broken(**_: object) -> int:
+    def broken(_: str) -> int:
         raise RuntimeError("nobody thought of this")
 
-    monkeypatch.setattr(cli, "app", broken)
+    monkeypatch.setattr(cli, "application", broken)
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
     with pytest.raises(SystemExit) as caught:

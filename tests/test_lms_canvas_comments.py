@@ -227,11 +227,11 @@ def test_the_command_shows_first_and_sends_when_told(fake: Fake, tmp_path: Path,
     monkeypatch.setenv("CANVAS_API_TOKEN", TOKEN)
     command = ["export", "canvas", str(tmp_path / "out"), "--upload", "--url", fake.base]
     command += ["--course", "1", "--assignment", "7"]
-    shown = CliRunner().invoke(cli.app, command)
+    shown = CliRunner().invoke(cli.application(), command)
     assert "grade and comment" in shown.output
     assert "add --yes" in shown.output
     assert not fake.grades
-    sent = CliRunner().invoke(cli.app, [*command, "--yes"])
+    sent = CliRunner().invoke(cli.application(), [*command, "--yes"])
     assert (fake.grades, len(fake.comments["101"])) == ({"101": "2"}, 1)
     assert TOKEN not in shown.output + sent.output
 
@@ -239,6 +239,6 @@ def test_the_command_shows_first_and_sends_when_told(fake: Fake, tmp_path: Path,
 def test_the_command_takes_the_token_from_the_environment_alone(fake: Fake, tmp_path: Path):
     report.write_scorecard(card(1), tmp_path / "out")
     command = ["export", "canvas", str(tmp_path / "out"), "--upload", "--url", fake.base, "--course", "1"]
-    result = CliRunner(env={"CANVAS_API_TOKEN": None}).invoke(cli.app, [*command, "--assignment", "7"])
+    result = CliRunner(env={"CANVAS_API_TOKEN": None}).invoke(cli.application(), [*command, "--assignment", "7"])
     assert isinstance(result.exception, UsageError)
     assert "CANVAS_API_TOKEN" in str(result.exception)

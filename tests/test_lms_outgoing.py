@@ -339,7 +339,7 @@ def test_no_cell_of_our_own_tables_is_a_formula():
 
 
 def command(*arguments: str | Path) -> tuple[int, str]:
-    result = CliRunner().invoke(cli.app, [*map(str, arguments)], catch_exceptions=True)
+    result = CliRunner().invoke(cli.application(), [*map(str, arguments)], catch_exceptions=True)
     return result.exit_code or (2 if result.exception else 0), f"{result.output}{result.exception or ''}"
 
 
