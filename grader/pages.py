@@ -75,9 +75,12 @@ def write(store: Store, book: Gradebook, how: Look) -> Path:
     """Write what is out of date; the path of the class's page. Raises StoreError when the folder cannot be written."""
     known = store.pages()
     sources = {_page(card): _source(card, how) for card in book.scorecards}
-    for card in book.scorecards:
-        if known.get(_page(card)) != sources[_page(card)] or not _there(card, store.folder):
-            write_scorecard(store, card, how)
+    stale = [c for c in book.scorecards if known.get(_page(c)) != sources[_page(c)] or not _there(c, store.folder)]
+    with writing(store.folder):
+        for card in stale:
+            report.write_scorecard(card, store.folder, how.title, how.lang, how.folders)
+    if stale:
+        store.set_pages({_page(c): sources[_page(c)] for c in stale})
     alike = book.similarity.model_dump_json() if book.similarity else ""
     whole = _digest(json.dumps([how.title, how.lang, book.rubrics, alike, sorted(sources.items())]))
     page = store.folder / CLASS_PAGE

@@ -20,10 +20,13 @@ HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
     "\U000e0000-\U000e007f]"
 )
+MOST_BYTES = 5  # that one character takes in a page, escaped or in UTF-8
 
 
 def plain(text: str) -> str:
     """The text without terminal codes, and with a visible name such as [U+202E] where a character cannot be seen."""
+    if text.isascii() and text.isprintable():
+        return text
     text = ANSI.sub("", text).replace("\r\n", "\n").replace("\r", "\n")
     return HIDDEN.sub(lambda match: f"[U+{ord(match[0]):04X}]", text)
 
@@ -39,7 +42,7 @@ def clip(text: str, limit_bytes: int, gap: str = "[... {count} characters left o
 
     What is no longer than the gap would be is not left out.
     """
-    if _cost(text) <= limit_bytes + len(gap):
+    if len(text) * MOST_BYTES <= limit_bytes or _cost(text) <= limit_bytes + len(gap):
         return text
     head = _fitting(text, limit_bytes * 2 // 3)
     tail = _fitting(text[: head - 1 if head else None : -1], limit_bytes // 3)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Protocol
 
 from markupsafe import Markup, escape
@@ -65,14 +65,15 @@ def short_count(number: float) -> str:
 
 def svg(height: float, title: str, desc: str, parts: Iterable[Markup], width: float = WIDTH, cls: str = "") -> Markup:
     """A chart: an image with a title and a description for who cannot see it."""
-    body = tag("title", title) + tag("desc", desc) + Markup("").join(parts)
+    body = Markup("".join([tag("title", title), tag("desc", desc), *parts]))  # noqa: S704  # each is an element
     return tag("svg", body, cls=f"chart {cls}".strip(), role="img", viewBox=f"0 0 {width:g} {height:g}")
 
 
 def tag(name: str, body: str | Markup = "", **attributes: str | float) -> Markup:
     """An element; `cls` is its class, an underscore in a name is a hyphen, numbers keep one decimal."""
-    written = "".join(f' {_attribute(k)}="{_value(v)}"' for k, v in attributes.items())
-    return Markup(f"<{name}{written}>{escape(body)}</{name}>")  # noqa: S704  # every part is ours or escaped
+    written = [f' {_attribute(k)}="{_value(v)}"' for k, v in attributes.items()]
+    inner = body if type(body) is Markup else escape(body)
+    return Markup(f"<{name}{''.join(written)}>{inner}</{name}>")  # noqa: S704  # every part is ours or escaped
 
 
 @cache
@@ -81,7 +82,13 @@ def _attribute(name: str) -> str:
 
 
 def _value(value: str | float) -> str:
-    return escape(value) if isinstance(value, str) else f"{round(value, 1):g}"
+    return _escaped(value) if isinstance(value, str) else f"{value:.1f}".removesuffix(".0")
+
+
+@lru_cache(maxsize=4096)
+def _escaped(value: str) -> str:
+    """An attribute's text; most are classes and come again and again."""
+    return str(escape(value))
 
 
 def mark(index: int, x: float, y: float) -> Markup:

@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from grader import charts, content, window
 from grader.model import Gradebook, ModelResult, Scorecard, Verdict, Visibility
-from grader.report import failures, items, layout, networks, phrases, summary, table
+from grader.report import compiled, failures, items, layout, networks, phrases, summary, table
 from grader.report.wording import Strings, strings
 from grader.text import brief, clip, plain
 
@@ -136,10 +136,13 @@ def _render(template: str, values: dict[str, Any], lang: str, share: float) -> s
     def text(value: str, limit_bytes: int = 4000) -> str:
         return clip(plain(value), int(limit_bytes * share), t("page.left_out", count="{count}"))
 
+    def inline(value: str, limit_bytes: int = 300) -> Markup:
+        return Markup(f"<bdi>{escape(text(value, limit_bytes))}</bdi>")  # noqa: S704  # escaped here
+
     def most(count: int, least: int) -> int:
         return max(least, int(count * share))
 
-    return _environment().get_template(template).render(t=t, text=text, most=most, **values)
+    return _environment().get_template(template).render(t=t, text=text, inline=inline, most=most, **values)
 
 
 @cache
@@ -148,6 +151,8 @@ def _environment() -> jinja2.Environment:
     folder = content.folder("reports")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(folder),
+        bytecode_cache=compiled.Compiled(folder),
+        auto_reload=False,
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -180,6 +185,7 @@ def _environment() -> jinja2.Environment:
         "percent": charts.percent,
         "median": median,
         "signed": lambda fraction: _signed(f"{fraction * 100:+.1f}"),
+        "thousands": lambda number: f"{number:,}",
         "correlation": lambda value: _signed(f"{value:+.2f}"),
         "heading": lambda title: brief(title, HEADING),
         "brief": lambda message: brief(message, BRIEF),
