@@ -317,12 +317,39 @@ def test_a_damaged_member_costs_only_its_owner(tmp_path: Path) -> None:
     assert "bad.py is damaged inside the zip" in problem(path, "bad")
 
 
-def test_an_archive_inside_is_not_opened_and_said(tmp_path: Path) -> None:
-    write(tmp_path, "good.py")
-    make_zip(tmp_path / "bad.zip", "submission.py")
-    assert "bad.zip was not opened" in problem(tmp_path, "bad")
-    both = make_zip(tmp_path / "x.zip", "a/submission.py", "a/old.zip")
-    assert notes_of(both, "a") == ("old.zip: not opened, because archives inside the input are not.",)
+def test_a_students_own_zip_is_opened_one_level_deep(tmp_path: Path) -> None:
+    own = make_zip(tmp_path / "hw.zip", "hw/main.py", "hw/layers.py", "__MACOSX/hw/._main.py").read_bytes()
+    deeper = make_zip(tmp_path / "deeper.zip", "hw.zip", data=own).read_bytes()
+    path = make_zip(tmp_path / "x.zip", "good/hw.zip", data=own)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("bad/hw.zip", deeper)
+    assert [names(s) for s in collect(path) if s.student_id == "good"] == [["layers.py", "main.py"]]
+    assert "hw.zip was not opened: only a .zip is, and none inside another" in problem(path, "bad")
+
+
+def test_a_zip_beside_code_or_of_another_kind_is_not_opened_and_said(tmp_path: Path) -> None:
+    both = make_zip(tmp_path / "x.zip", "a/submission.py", "a/old.zip", "b/hw.rar")
+    assert names(collect(both)[0]) == ["submission.py"]
+    assert notes_of(both, "a")[0].startswith("old.zip: not opened: only a .zip that holds all of the code is")
+    assert "hw.rar was not opened" in problem(both, "b")
+
+
+@pytest.mark.parametrize(
+    ("inside", "data", "message"),
+    [
+        ("bomb.ipynb", b"\0" * 50_000_000, "unfolds to more than 100 times"),
+        ("../../up.py", CODE, "which would write outside its folder"),
+        ("", b"PK no zip", "hw.zip is not a zip, or is cut short"),
+    ],
+)
+def test_a_students_own_zip_is_trusted_no_more_than_the_export(
+    tmp_path: Path, inside: str, data: bytes, message: str
+) -> None:
+    own = make_zip(tmp_path / "hw.zip", inside, data=data).read_bytes() if inside else data
+    path = make_zip(tmp_path / "x.zip", "bad/hw.zip", data=own)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("good/submission.py", CODE)
+    assert message in problem(path, "bad")
 
 
 def test_a_student_without_code_is_not_lost(tmp_path: Path) -> None:

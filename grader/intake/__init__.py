@@ -9,7 +9,7 @@ What is taken, and whose it is:
   deep its files lie ("a folder inside a folder").
 - A folder that holds nothing but one folder is a wrapper and stands for it, if that one is named like the wrapper or
   `submissions`, or holds folders only; otherwise it is the only student's.
-- A zip is the folder that it holds.
+- A zip is the folder that it holds. So is one in the input that holds all the code of a student; none inside that one.
 
 Everything here may be hostile: names, sizes, links, devices, archives. Nothing is ever written, links are never
 followed, only `.py` and `.ipynb` are read, and every number is held against `Caps` first. A fault of the whole input is
@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import re
 import stat
-import struct
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -46,7 +45,7 @@ from grader.intake.entries import (
 )
 from grader.intake.folders import read_file, walk
 from grader.intake.handed import is_attempt, listed, sources_of, submission
-from grader.intake.zips import inspect, members
+from grader.intake.zips import DAMAGED, inspect, members, opened
 from grader.model import Submission
 
 __all__ = [
@@ -107,7 +106,7 @@ def _take_zip(path: Path, caps: Caps, share: Share) -> Intake:
             with zipfile.ZipFile(file) as archive:
                 entries = list(members(archive, shown(path), caps))
                 return _sort_out(entries, path.stem, shown(path), caps, share)
-    except (zipfile.BadZipFile, OSError, EOFError, struct.error, ValueError, UnicodeError, NotImplementedError) as e:
+    except DAMAGED as e:
         raise UsageError(f"{shown(path)} cannot be read as a zip ({shown(reason(e))}): make it again.") from e
 
 
@@ -205,6 +204,7 @@ def _build(groups: Groups, skipped: tuple[str, ...], caps: Caps) -> Intake:
         if key in ids:
             raise _same_id(safe(raw, caps), [ids[key], raw])
         ids[key] = raw
+    groups = {raw: opened(entries, caps) for raw, entries in groups.items()}
     total = sum(e.size for entries in groups.values() for e in sources_of(entries) if e.size <= limit_of(e.name, caps))
     if total > caps.total_bytes:
         raise UsageError(

@@ -59,7 +59,8 @@ class Unreadable(Exception):
 class Entry:
     """One thing in the input. `path` is as found, still unsafe; `read` gives its bytes or raises `Unreadable`.
 
-    `modified` is when it was changed, in seconds since 1970; None in a zip, whose times have no zone.
+    `modified` is when it was changed, in seconds since 1970; None in a zip, whose times have no zone. `fault` is why an
+    archive could not be opened.
     """
 
     path: tuple[str, ...]
@@ -67,6 +68,7 @@ class Entry:
     size: int
     read: Callable[[], bytes] = field(repr=False)
     modified: float | None = None
+    fault: str = ""
 
     @property
     def name(self) -> str:
@@ -129,7 +131,8 @@ def reason(error: Exception) -> str:
 
 def limit_of(name: str, caps: Caps) -> int:
     """The most bytes that a file of this name may have."""
-    return {".ipynb": caps.notebook_bytes, ".yml": caps.record_bytes}.get(suffix_of(name), caps.module_bytes)
+    limits = {".ipynb": caps.notebook_bytes, ".yml": caps.record_bytes, ".zip": caps.student_bytes}
+    return limits.get(suffix_of(name), caps.module_bytes)
 
 
 def too_large(name: str, size: int, caps: Caps) -> str:

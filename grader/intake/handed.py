@@ -109,8 +109,12 @@ def _nothing(entries: Sequence[Entry]) -> str:
     """Why there is no code, with what to do."""
     names = [e.name for e in entries if e.name != "(nothing)"]
     archives = [n for n in names if suffix_of(n) in ARCHIVES]
+    if faults := [e.fault for e in entries if e.fault]:
+        return faults[0]
     if archives:
-        return f"{listed(archives)} was not opened: archives inside the input are not. Hand in the files themselves."
+        return (
+            f"{listed(archives)} was not opened: only a .zip is, and none inside another. Hand in the files themselves."
+        )
     found = f"{listed(names)} was handed in" if names else "nothing was handed in"
     return f"{found}, but no .py or .ipynb file: hand in submission.ipynb or submission.py."
 
@@ -131,6 +135,8 @@ def _why_left_out(entry: Entry) -> str:
     suffix = suffix_of(entry.name)
     if entry.name == "(nothing)":
         return ""
+    if entry.fault:
+        return entry.fault.removesuffix(".")
     if entry.name.lower() in NEVER_PASSED_ON:
         return "not passed on, because it would change how Python or pytest starts"
     if entry.kind is not Kind.FILE:
@@ -138,7 +144,7 @@ def _why_left_out(entry: Entry) -> str:
     if suffix in CHECKPOINTS:
         return "skipped: checkpoints and data are not loaded, a network is graded as it is built"
     if suffix in ARCHIVES:
-        return "not opened, because archives inside the input are not"
+        return "not opened: only a .zip that holds all of the code is, and none inside another"
     return "" if entry.is_source else "skipped: only .py and .ipynb files are read"
 
 

@@ -9,7 +9,11 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import PurePosixPath
+from typing import IO
 
 from grader.errors import UsageError
 from grader.intake.entries import (
@@ -24,11 +28,53 @@ from grader.intake.entries import (
     nothing_in,
     reason,
     shown,
+    suffix_of,
     too_large,
 )
 
+ZIP = ".zip"
+DAMAGED = (zipfile.BadZipFile, OSError, EOFError, struct.error, ValueError, UnicodeError, NotImplementedError)
 
-def inspect(file: io.BufferedReader, name: str, caps: Caps) -> None:
+
+def opened(entries: Sequence[Entry], caps: Caps) -> list[Entry]:
+    """A student's entries; where no code lies beside them, zips are replaced by what they hold, one level deep.
+
+    The same caps hold within, and nothing is kept in memory: a file inside is unfolded from the zip when it is read.
+    A zip that cannot be opened stays, and its `fault` says why.
+    """
+    if any(e.is_source for e in entries):
+        return list(entries)
+    return [inner for e in entries for inner in (_inside(e, caps) if _is_zip(e) else [e])]
+
+
+def _is_zip(entry: Entry) -> bool:
+    return entry.kind is Kind.FILE and suffix_of(entry.name) == ZIP
+
+
+def _inside(entry: Entry, caps: Caps) -> list[Entry]:
+    """What a zip in the input holds, below a folder of its name."""
+    folder = (*entry.path[:-1], PurePosixPath(entry.name).stem)
+    try:
+        file = io.BytesIO(entry.read())
+        inspect(file, shown(entry.name), caps)
+        with zipfile.ZipFile(file) as archive:
+            inner = list(members(archive, shown(entry.name), caps))
+    except (UsageError, Unreadable) as e:
+        return [replace(entry, fault=str(e))]
+    except DAMAGED as e:
+        return [
+            replace(entry, fault=f"{shown(entry.name)} cannot be read as a zip ({shown(reason(e))}): zip it again.")
+        ]
+    return [replace(e, path=(*folder, *e.path), read=partial(_unfolded, entry, e.path, caps)) for e in inner]
+
+
+def _unfolded(entry: Entry, path: tuple[str, ...], caps: Caps) -> bytes:
+    """A file's bytes, from a zip that is read once more for it."""
+    with zipfile.ZipFile(io.BytesIO(entry.read())) as archive:
+        return next(e for e in members(archive, shown(entry.name), caps) if e.path == path).read()
+
+
+def inspect(file: IO[bytes], name: str, caps: Caps) -> None:
     """Hold the zip's own account of itself against the caps before a parser trusts it."""
     size = file.seek(0, os.SEEK_END)
     if size > caps.archive_bytes:
