@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from grader.errors import WorkerLost
-from grader.processes.origin import PLAIN, Zygote
+from grader.processes.origin import PLAIN, Lent, Zygote
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.sandbox import Sandbox
 
@@ -82,20 +82,27 @@ class Patience:
 class Crew:
     """Workers from zygotes, each started when it is first needed, and anew when it has died.
 
-    They stand behind the walls of `sandbox`; `secrets` are folders that each worker must fail to list. The first zygote
-    is started at once, so that what is wrong with this machine is known at once. Raises `SandboxUnavailable`.
+    They stand behind the walls of `sandbox`; `secrets` are folders that each worker must fail to list. `start` gives
+    zygotes that are shared with others, instead of our own. The first zygote is started at once, so that what is wrong
+    with this machine is known at once. Raises `SandboxUnavailable`.
     """
 
-    def __init__(self, scratch: Path, sandbox: Sandbox | None = None, secrets: tuple[Path, ...] = ()) -> None:
-        self._start: Callable[[Prelude], Zygote] = lambda modules: Zygote(scratch, modules, sandbox, secrets)
+    def __init__(
+        self,
+        scratch: Path,
+        sandbox: Sandbox | None = None,
+        secrets: tuple[Path, ...] = (),
+        start: Callable[[Prelude], Lent] | None = None,
+    ) -> None:
+        self._start = start or (lambda modules: Zygote(scratch, modules, sandbox, secrets))
         self._lock = threading.Lock()
-        self._zygotes: dict[Prelude, Zygote] = {PLAIN: self._start(PLAIN)}
+        self._zygotes: dict[Prelude, Lent] = {PLAIN: self._start(PLAIN)}
 
     def worker(self, allowance: Allowance, prelude: Prelude = PLAIN) -> Worker:
         """A fresh worker of the zygote that has imported these modules."""
         return self._living(prelude).worker(allowance)
 
-    def _living(self, modules: Prelude) -> Zygote:
+    def _living(self, modules: Prelude) -> Lent:
         with self._lock:
             zygote = self._zygotes.get(modules)
             if zygote is None or not zygote.alive:

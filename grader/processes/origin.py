@@ -17,68 +17,32 @@ import sys
 import tempfile
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grader.errors import SandboxUnavailable, WorkerLost
 from grader.processes.channel import PipeChannel, SocketChannel
 from grader.processes.life import START_SECONDS, ForkedLife, FreshLife
-from grader.processes.process import Allowance, Worker, started
 from grader.sandbox import Sandbox
 from grader.sandbox.blueprint import Blueprint, Setup, Trap, from_report, level_of
 
+if TYPE_CHECKING:
+    from grader.processes.process import Allowance, Worker
+
 GRACE_SECONDS = 5.0
 PLAIN = ("torch",)
+LAYERS = "--layers"
+"""The zygote's option: no question has a network."""
 
 
-class Zygote:
-    """The process that forks workers. `prelude` names the modules that it imports beforehand.
+class Lent:
+    """A zygote that another process has started, and ends: its control socket, pid, and the level that it promised."""
 
-    Its workers stand behind the walls of `sandbox`, and each shows anew that it reaches that level. `secrets` are
-    folders that each worker must fail to list. Raises `SandboxUnavailable`.
-    """
-
-    def __init__(
-        self,
-        scratch: Path,
-        prelude: tuple[str, ...] = PLAIN,
-        sandbox: Sandbox | None = None,
-        secrets: tuple[Path, ...] = (),
-    ) -> None:
+    def __init__(self, scratch: Path, control: socket.socket, pid: int, level: int) -> None:
         self._scratch = scratch
+        self._control = control
+        self._level = level
         self._lock = threading.Lock()
-        self._trap = Trap(secrets)
-        blueprint = sandbox.blueprint if sandbox else Blueprint()
-        self._level = sandbox.isolation.level if sandbox and blueprint.walls else 0
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control = ours
-        with theirs:
-            try:
-                self._process = self._started(theirs.fileno(), prelude, blueprint)
-            except OSError as e:
-                ours.close()
-                self._trap.close()
-                raise WorkerLost(f"the zygote did not start: {e}") from e
-        self.pid = self._process.pid
-        ours.settimeout(START_SECONDS)
-        try:
-            ours.send(Setup(blueprint, str(scratch), self._trap.bait).pack())
-            answer = json.loads(ours.recv(65536))
-        except (OSError, ValueError) as e:
-            self.close()
-            raise WorkerLost(f"the zygote did not start: {e!r}") from e
-        if "ready" not in answer:
-            self.close()
-            raise SandboxUnavailable(f"the sandbox could not be built: {answer.get('failed')}")
-
-    def _started(self, fd: int, prelude: tuple[str, ...], blueprint: Blueprint) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(
-            [*blueprint.prefix, *_python(), "-m", "grader.untrusted.zygote", str(fd), *prelude],
-            pass_fds=[fd],
-            env=clean_environment(self._scratch),
-            cwd=self._scratch,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        self.pid = pid
 
     @property
     def alive(self) -> bool:
@@ -86,7 +50,9 @@ class Zygote:
         return self._control.fileno() >= 0 and not select.select([self._control], [], [], 0)[0]
 
     def worker(self, allowance: Allowance) -> Worker:
-        """A fresh worker."""
+        """A fresh worker. Raises `WorkerLost`."""
+        from grader.processes.process import started  # torch comes with it, and a zygote is started before that
+
         channel, channel_end = socket.socketpair()
         status, status_end = socket.socketpair()
         log, log_end = os.pipe()
@@ -125,6 +91,74 @@ class Zygote:
         return worker
 
     def close(self) -> None:
+        """Give it back."""
+        self._control.close()
+
+
+class Zygote(Lent):
+    """The process that forks workers. `prelude` names the modules that it imports beforehand.
+
+    Its workers stand behind the walls of `sandbox`, and each shows anew that it reaches that level. `secrets` are
+    folders that each worker must fail to list. Without `networks` it does not practise writing a network down, which
+    takes seconds: for questions that have none. Without `wait` it gets warm while others work; `ready` waits for it.
+    Raises `SandboxUnavailable` and `WorkerLost`.
+    """
+
+    def __init__(
+        self,
+        scratch: Path,
+        prelude: tuple[str, ...] = PLAIN,
+        sandbox: Sandbox | None = None,
+        secrets: tuple[Path, ...] = (),
+        *,
+        networks: bool = True,
+        wait: bool = True,
+    ) -> None:
+        blueprint = sandbox.blueprint if sandbox else Blueprint()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        super().__init__(scratch, ours, 0, sandbox.isolation.level if sandbox and blueprint.walls else 0)
+        self._trap = Trap(secrets)
+        with theirs:
+            try:
+                self._process = self._started(theirs.fileno(), prelude if networks else (LAYERS, *prelude), blueprint)
+            except OSError as e:
+                ours.close()
+                self._trap.close()
+                raise WorkerLost(f"the zygote did not start: {e}") from e
+        self.pid = self._process.pid
+        with contextlib.suppress(OSError):  # of one that has ended already `ready` tells
+            ours.send(Setup(blueprint, str(scratch), self._trap.bait).pack())
+        if wait:
+            self.ready()
+
+    def _started(self, fd: int, prelude: tuple[str, ...], blueprint: Blueprint) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [*blueprint.prefix, *_python(), "-m", "grader.untrusted.zygote", str(fd), *prelude],
+            pass_fds=[fd],
+            env=clean_environment(self._scratch),
+            cwd=self._scratch,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+
+    def ready(self) -> None:
+        """Wait until it can fork; once."""
+        self._control.settimeout(START_SECONDS)
+        try:
+            answer = json.loads(self._control.recv(65536))
+        except (OSError, ValueError) as e:
+            self.close()
+            raise WorkerLost(f"the zygote did not start: {e!r}") from e
+        if "ready" not in answer:
+            self.close()
+            raise SandboxUnavailable(f"the sandbox could not be built: {answer.get('failed')}")
+
+    def lend(self, to: socket.socket) -> None:
+        """Send what makes it `Lent` to another process. Raises OSError when that is gone."""
+        socket.send_fds(to, [json.dumps({"pid": self.pid, "level": self._level}).encode()], [self._control.fileno()])
+
+    def close(self) -> None:
         """End it; its workers die with it."""
         self._trap.close()
         self._control.close()
@@ -142,6 +176,8 @@ class Fresh:
 
     def worker(self, allowance: Allowance, prelude: tuple[str, ...] = PLAIN) -> Worker:  # noqa: ARG002  # as Source
         """A fresh worker; it imports for itself."""
+        from grader.processes.process import started
+
         log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
         process = subprocess.Popen(
             [

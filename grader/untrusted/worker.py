@@ -34,11 +34,16 @@ from grader.untrusted.reading import Reading
 from grader.untrusted.shelf import described
 
 
-def warm() -> None:
-    """Run what every worker needs once, on one thread, so that a forked one finds it done."""
+def warm(*, networks: bool = True) -> None:
+    """Run what every worker needs once, on one thread, so that a forked one finds it done.
+
+    To write a network down for the first time takes seconds, which are spared where no question has one.
+    """
     torch.set_num_threads(1)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten())
-    capture.capture(model, (3, 8, 8), 4)
+    model(torch.zeros(4, 3, 8, 8))
+    if networks:
+        capture.capture(model, (3, 8, 8), 4)
     shims.install()  # here and not in each worker, for it touches every module: 10 MiB of memory that would be its own
 
 

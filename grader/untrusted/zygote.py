@@ -35,10 +35,11 @@ if TYPE_CHECKING:
     from grader.sandbox.linux import Ground
 
 DESCRIPTORS = 3
+LAYERS = "--layers"  # no question has a network
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m` this: `FD MODULE...` serves a control socket; `--fresh MEMORY CPU` is one worker on pipes."""
+    """`python -m` this: `FD [--layers] MODULE...` serves a control socket; `--fresh MEMORY CPU` is one worker on pipes."""
     if arguments[0] == "--fresh":
         fresh(int(arguments[1]), int(arguments[2]))
     control = socket.socket(fileno=int(arguments[0]))
@@ -47,7 +48,8 @@ def main(arguments: list[str]) -> None:
     except (WallFailed, OSError) as e:
         control.send(json.dumps({"failed": str(e)}).encode())
         os._exit(1)
-    warm(arguments[1:])
+    modules = [a for a in arguments[1:] if a != LAYERS]
+    warm(modules, networks=modules == arguments[1:])
     control.send(json.dumps({"ready": os.getpid()}).encode())
     serve(control, ground)
     os._exit(0)  # libraries that tidy up at exit have much to say about it
@@ -62,13 +64,13 @@ def make_ground(setup: Setup) -> Ground | None:
     return linux.prepare(setup)
 
 
-def warm(modules: list[str]) -> None:
-    """Import, run each kernel once, export once (the first costs a second), and freeze what is there."""
+def warm(modules: list[str], *, networks: bool) -> None:
+    """Import, run each kernel once, export once where there are networks (that takes seconds), and freeze it all."""
     from grader.untrusted import worker  # torch comes with it, and may come only now
 
     for name in modules:
         import_module(name)
-    worker.warm()
+    worker.warm(networks=networks)
     gc.collect()
     gc.freeze()
     if sys.platform.startswith("linux"):
