@@ -12,7 +12,8 @@ What bounds our loop is the network. Of 9.9 CPU ms for a LeNet's step with 64 im
 12 times the images of the tutorial's batch 4 would take a faster convolution, not a better loop. (Tried: contiguous
 images, padding to 4, 8 or 16 channels, windows gathered for one matrix product; all were slower.)
 
---only gpu does all that a GPU is to be asked in one command; with --dry-run it runs to the end without one.
+--only gpu does all that a GPU is to be asked in one command, in as many seconds as there are and again from there; see
+gpu.py. With --dry-run it runs to the end without a GPU.
 """
 
 from __future__ import annotations
@@ -27,9 +28,10 @@ from dataclasses import replace
 from pathlib import Path
 
 # Before torch is imported; see above.
-os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+os.environ.update(OMP_NUM_THREADS="1", OMP_WAIT_POLICY="passive", CUBLAS_WORKSPACE_CONFIG=":4096:8")
 
 import gpu
+import gpu_tables
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -171,7 +173,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=sections, default=sections)
     parser.add_argument("--seeds", type=int, default=5, help="trainings of each network on the GPU")
     parser.add_argument("--dry-run", action="store_true", help="the GPU section on the CPU with tiny recipes")
+    parser.add_argument(
+        "--results", type=Path, default=Path("gpu.jsonl"), help="the GPU section's results; it goes on there"
+    )
+    parser.add_argument("--seconds", type=float, default=3600, help="the GPU section begins nothing that lasts longer")
+    parser.add_argument("--tables", action="store_true", help="only print the tables of --results")
     options = parser.parse_args()
+    if options.tables:
+        gpu_tables.report(gpu.records(options.results))
+        return
     torch.set_num_threads(1)
     started = time.perf_counter()
     data = opened(options.data)
@@ -182,7 +192,9 @@ def main() -> None:
     if "recipe" in options.only:
         recipe(data)
     if "gpu" in options.only and (options.dry_run or torch.cuda.is_available()):
-        gpu.report(data, gpu.plan(options.seeds, dry=options.dry_run))
+        seconds = options.seconds - (time.perf_counter() - started)
+        gpu.run(data, gpu.plan(options.seeds, seconds, dry=options.dry_run), options.results)
+        gpu_tables.report(gpu.records(options.results))
     elif "gpu" in options.only:
         print("\nNo CUDA device: the GPU section was not run.")
     print(

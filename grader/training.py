@@ -77,6 +77,7 @@ def train(
     """
     started, started_cpu = time.perf_counter(), time.process_time()
     _keep_memory()
+    _repeat_on(device)
     batch = _batch_size(len(images), recipe.batch_size, static_batch)
     pictures = _pictures(images, labels, recipe, device, contiguous)
     was_training = model.training
@@ -172,13 +173,14 @@ class _Pictures:
 
 
 def _pictures(images: Tensor, labels: Tensor, recipe: Recipe, device: str, contiguous: bool) -> _Pictures:
-    counts = torch.bincount(images.reshape(-1), minlength=256).double()  # whole numbers: no rounding to disagree about
+    images = images.to(device)
+    counts = torch.bincount(images.reshape(-1), minlength=256).double().cpu()  # whole numbers: no rounding to differ
     levels = torch.arange(256, dtype=torch.float64)
     mean = float((counts * levels).sum() / counts.sum())
     variance = float((counts * (levels - mean) ** 2).sum() / counts.sum())
     rows, columns = (_reflected(size, recipe.shift).to(device) for size in images.shape[2:])
     return _Pictures(
-        pixels=images.permute(0, 2, 3, 1).reshape(-1, images.shape[1]).to(device),
+        pixels=images.permute(0, 2, 3, 1).reshape(-1, images.shape[1]),
         labels=labels.to(device),
         rows=rows,
         columns=torch.cat([columns, columns.flip(1)]),
@@ -369,6 +371,13 @@ def _keep_memory() -> None:
     It keeps blocks up to the size of the largest one that it has seen freed, which may be 32 MiB.
     """
     torch.empty(31 << 20, dtype=torch.uint8)
+
+
+def _repeat_on(device: str) -> None:
+    """Have a GPU choose kernels that give the same bits again; a processor's do."""
+    if device.startswith("cuda"):
+        torch.backends.cudnn.deterministic = True
+        torch.backends.cudnn.benchmark = False
 
 
 def _devices(device: str) -> list[int]:

@@ -36,15 +36,22 @@ OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 def serve(channel: Connection, data: str, device: str) -> None:
     """Do jobs until the channel closes."""
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="passive")  # before torch
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may round otherwise the next time
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what an interrupt stops
     _end_with_parent()
     import torch
 
+    torch.set_num_threads(1)
+    loaded = datasets.load(Path(data))
+    channel.send_bytes(b"ready")
+    attend(channel, loaded, device)
+
+
+def attend(channel: Connection, data: DataSet, device: str) -> None:
+    """Do jobs with torch there and one thread, until the channel closes."""
     from grader import wire
 
-    torch.set_num_threads(1)
-    work = _Work(datasets.load(Path(data)), device, channel)
-    channel.send_bytes(b"ready")
+    work = _Work(data, device, channel)
     with contextlib.suppress(EOFError, OSError):
         while True:
             verdict, reason = work.do(wire.unpack(channel.recv_bytes()))
