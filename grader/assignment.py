@@ -161,11 +161,15 @@ class BaselineSpec(Value):
 
 
 class Assignment(Value):
-    """An assignment as written in its assignment.toml, with the folder that it came from."""
+    """An assignment as written in its assignment.toml, with the folder that it came from.
+
+    `language` is that of a student's own checks where no other is asked for.
+    """
 
     id: Slug
     title: str
     title_zh: str = ""
+    language: Literal["en", "zh-TW"] = "en"
     classes: tuple[str, ...] = ()
     class_aliases: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     seeds: Seeds = Seeds()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -16,7 +17,10 @@ from torch import nn
 
 from grader import assignment, batch, live
 from grader.assignment import Assignment
+from grader.errors import UsageError
+from grader.live.here import CUT, MOST_PRINTED, Prints
 from grader.live.inline import Checked
+from grader.live.names import look_up, own_copy
 from grader.model import CheckResult, QuestionResult, Verdict, Visibility
 from grader.plan import Plan
 from tests.hurried import ROOT
@@ -62,6 +66,16 @@ def test_a_cell_shows_the_result_of_the_objects_that_are_defined_now(tiny: Tiny)
     assert shown.output_type == "execute_result"
     assert "PASSED" in shown.data["text/plain"]
     assert "1 of 1 public checks pass; hidden checks are not part of this kit (there is 1)." in shown.data["text/html"]
+
+
+@pytest.mark.slow
+def test_an_error_is_placed_by_its_cell_and_what_the_code_prints_is_shown(tiny: Tiny) -> None:
+    cell = "def double(x):\n    print('shape', tuple(x.shape))\n    raise ValueError('no')"
+    printed, shown = executed(tiny.assignment, "from grader import check", cell, 'check("q1", lang="zh-TW")')
+    assert (printed.name, printed.text) == ("stdout", "shape (1,)\n")
+    assert "發生錯誤而停止" in shown.data["text/html"]
+    assert "double 在 cell In[2] 第 3 行發生 ValueError" in shown.data["text/plain"]
+    assert "這不是成績" in shown.data["text/plain"]
 
 
 @pytest.mark.slow
@@ -178,31 +192,31 @@ def names(**bound: object) -> dict[str, object]:
 
 
 def test_an_answer_is_found_by_its_name_before_an_alias() -> None:
-    assert live.look_up(names(relu=1, my_relu=Net()), "relu", ["my_relu"], set())[0] == "relu"
-    assert live.look_up(names(my_relu=Net()), "relu", ["my_relu"], set())[0] == "my_relu"
+    assert look_up(names(relu=1, my_relu=Net()), "relu", ["my_relu"], set())[0] == "relu"
+    assert look_up(names(my_relu=Net()), "relu", ["my_relu"], set())[0] == "my_relu"
 
 
 def test_a_class_is_taken_before_its_object() -> None:
-    assert live.look_up(names(Net=Net, net=Net()), "LeNet", ["net"], set())[0] == "Net"
+    assert look_up(names(Net=Net, net=Net()), "LeNet", ["net"], set())[0] == "Net"
 
 
 def test_two_that_fit_are_both_named() -> None:
-    found, message = live.look_up(names(net=Net(), NET=Net()), "LeNet", ["net"], set())
+    found, message = look_up(names(net=Net(), NET=Net()), "LeNet", ["net"], set())
     assert (found, message) == ("", "net, NET could each be LeNet: rename the right one LeNet")
 
 
 def test_modules_imports_private_names_and_other_answers_are_not_taken() -> None:
     there = names(torch=torch, Linear=nn.Linear, linear2=Net())
-    assert live.look_up(there, "x", [".*"], {"linear2"})[0] == ""
+    assert look_up(there, "x", [".*"], {"linear2"})[0] == ""
 
 
 def test_a_copy_of_a_layer_that_keeps_its_output_is_its_own() -> None:
     layer = nn.Linear(2, 2)
     layer.kept = layer(torch.ones(2))
-    copied = live.own_copy(layer)
+    copied = own_copy(layer)
     assert torch.equal(copied.weight, layer.weight)
     assert copied.weight.data_ptr() != layer.weight.data_ptr()
-    assert live.own_copy(Net) is Net
+    assert own_copy(Net) is Net
 
 
 # -------------------------------------------------------------------------------------------------------- what is shown
@@ -252,6 +266,19 @@ def test_the_result_says_that_it_is_no_grade_in_both_forms() -> None:
     for text in (repr(shown), shown._repr_html_()):
         assert "0 of 1 public checks pass; hidden checks are not part of this kit (there are 2)." in text
         assert "It is no grade" in text
+
+
+def test_a_flood_of_prints_is_cut_once() -> None:
+    shown = io.StringIO()
+    prints = Prints(shown)
+    lengths = [prints.write("x" * 4000) for _ in range(5)]
+    assert lengths == [4000] * 5
+    assert shown.getvalue() == "x" * MOST_PRINTED + CUT
+
+
+def test_a_language_that_there_is_not_is_refused_with_those_there_are() -> None:
+    with pytest.raises(UsageError, match="no language 'de': wanted 'en' or 'zh-TW'"):
+        live.check("q1", lang="de")
 
 
 def test_the_public_part_of_an_unknown_assignment_is_refused() -> None:

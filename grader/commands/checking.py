@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,7 +17,6 @@ from grader.commands.shared import (
     SOME_INTERNAL,
     AssignmentOption,
     DataOption,
-    LanguageOption,
     make_folder,
     out,
     phrase_folders,
@@ -27,8 +26,11 @@ from grader.commands.watching import watch
 from grader.errors import UsageError
 from grader.model import Scorecard, Submission
 from grader.plan import Plan
-from grader.report import phrases
 from grader.terminal import checklist
+
+CheckLanguageOption = Annotated[
+    Literal["en", "zh-TW"] | None, typer.Option("--lang", help="Language of messages.", show_default="the kit's")
+]
 
 
 def check(
@@ -44,7 +46,7 @@ def check(
     ] = False,
     data: DataOption = None,
     html: Annotated[Path | None, typer.Option("--html", help="Also write the page, into this folder.")] = None,
-    lang: LanguageOption = "en",
+    lang: CheckLanguageOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="No fork: a new interpreter for each question.")] = False,
 ) -> int:
     """Check your own work: the public checks only, and no answer is needed."""
@@ -70,7 +72,7 @@ def check(
     _mine(file)  # what is wrong with the path is said once, before anything is watched
 
     def once() -> int:
-        return _check(plan, spec, _mine(file), html, lang)
+        return _check(plan, spec, _mine(file), html, lang or spec.language)
 
     return watch(file, once) if watched else once()
 
@@ -93,7 +95,7 @@ def _check(plan: Plan, spec: Assignment, submission: Submission, html: Path | No
     with out.status("Starting: this takes some seconds ...") as status:
         batch.grade(plan, spec, [submission], _follower(spec, status.update), cards.append)
     folders = phrase_folders(plan)
-    out.print(checklist.shown(cards[0], spec, phrases.of(lang, spec.id, folders)))
+    out.print(checklist.shown(cards[0], spec, lang, folders))
     if html:
         page = report.write_scorecard(cards[0], html, spec.title, lang, folders)
         out.print(f"Page: {page}", soft_wrap=True)

@@ -11,13 +11,10 @@ from dataclasses import dataclass
 from html import escape
 
 from grader.model import CheckResult, QuestionResult, Verdict
-from grader.report import summary
+from grader.report import phrases, summary
+from grader.report.wording import strings
 from grader.text import plain
 
-NO_GRADE = (
-    "This looked at the objects of this notebook as they are now, in the notebook itself. It is no grade: "
-    "`grader check` and the grading read your file."
-)
 GROUNDS = {Verdict.PASSED: "#1a7f37", Verdict.SKIPPED: "#57606a", Verdict.MISSING: "#8a4600"}
 OTHER_GROUND = "#b3261e"
 BADGE = (
@@ -29,10 +26,11 @@ SAID = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.15em 0 0;opacity:.85
 
 @dataclass(frozen=True, repr=False)
 class Checked:
-    """The public checks of some questions; `hidden` checks of them are elsewhere."""
+    """The public checks of some questions, told in the language `lang`; `hidden` checks of them are elsewhere."""
 
     questions: tuple[QuestionResult, ...]
     hidden: int
+    lang: str = "en"
 
     @property
     def passed(self) -> bool:
@@ -43,22 +41,44 @@ class Checked:
     def conclusion(self) -> str:
         """How many checks passed, and what was not checked."""
         checks = [c for q in self.questions for c in q.checks]
-        return summary.public_checks(sum(c.verdict is Verdict.PASSED for c in checks), len(checks), self.hidden) + "."
+        said = summary.public_checks(sum(c.verdict is Verdict.PASSED for c in checks), len(checks), self.hidden) + "."
+        return phrases.translate(said, self.lang)
+
+    @property
+    def no_grade(self) -> str:
+        """That the file may hold something else."""
+        return strings(self.lang)("terminal.live")
 
     def __repr__(self) -> str:
         lines = []
         for question in self.questions:
-            lines.append(_heading(question))
+            lines.append(self._heading(question))
             for check, said in _said_once(question):
-                lines.append(f"  {check.verdict:<13} {plain(check.title)}")
+                lines.append(f"  {word(check.verdict, self.lang):<13} {plain(check.title)}")
                 lines += [f"  {'':13} {line}" for line in said.splitlines()]
-        return "\n".join([*lines, self.conclusion, NO_GRADE])
+        return "\n".join([*lines, self.conclusion, self.no_grade])
 
     def _repr_html_(self) -> str:
-        rows = "".join(_row(check, said) for q in self.questions for check, said in _headed(q))
+        rows = "".join(row for q in self.questions for row in self._rows(q))
         table = f'<table style="border-collapse:collapse;margin:.25em 0;background:transparent">{rows}</table>'
-        said = f'<p style="margin:.25em 0"><strong>{escape(self.conclusion)}</strong> {escape(NO_GRADE)}</p>'
-        return f'<div style="max-width:60em;color:inherit">{table}{said}</div>'
+        said = f'<p style="margin:.25em 0"><strong>{escape(self.conclusion)}</strong> {escape(self.no_grade)}</p>'
+        return f'<div lang="{self.lang}" style="max-width:60em;color:inherit">{table}{said}</div>'
+
+    def _heading(self, question: QuestionResult) -> str:
+        passed = sum(c.verdict is Verdict.PASSED for c in question.checks)
+        count = strings(self.lang)("terminal.passed", passed=passed, count=len(question.checks))
+        return f"{plain(question.title)}: {count}"
+
+    def _rows(self, question: QuestionResult) -> Iterator[str]:
+        head = f'<th colspan="2" scope="colgroup" style="{CELL}">{escape(self._heading(question))}</th>'
+        yield f'<tr style="background:transparent">{head}</tr>'
+        for check, said in _said_once(question):
+            yield _row(check, word(check.verdict, self.lang), said)
+
+
+def word(verdict: Verdict, lang: str) -> str:
+    """What a verdict is called: in English as it is written everywhere."""
+    return verdict.value if lang == phrases.ENGLISH else strings(lang)(f"verdict.{verdict}")
 
 
 def _said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:
@@ -70,23 +90,10 @@ def _said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:
         yield check, plain(said)
 
 
-def _heading(question: QuestionResult) -> str:
-    passed = sum(c.verdict is Verdict.PASSED for c in question.checks)
-    return f"{plain(question.title)}: {passed} of {len(question.checks)}"
-
-
-def _headed(question: QuestionResult) -> Iterator[tuple[CheckResult | str, str]]:
-    yield _heading(question), ""
-    yield from _said_once(question)
-
-
-def _row(check: CheckResult | str, said: str) -> str:
-    if isinstance(check, str):
-        head = f'<th colspan="2" scope="colgroup" style="{CELL}">{escape(check)}</th>'
-        return f'<tr style="background:transparent">{head}</tr>'
+def _row(check: CheckResult, verdict: str, said: str) -> str:
     badge = BADGE.format(GROUNDS.get(check.verdict, OTHER_GROUND))
     message = f'<div style="{SAID}">{escape(said)}</div>' if said else ""
     return (
-        f'<tr style="background:transparent"><td style="{CELL}"><span style="{badge}">{check.verdict}</span></td>'
+        f'<tr style="background:transparent"><td style="{CELL}"><span style="{badge}">{escape(verdict)}</span></td>'
         f'<td style="{CELL}">{escape(plain(check.title))}{message}</td></tr>'
     )

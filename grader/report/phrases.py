@@ -214,7 +214,7 @@ def scorecard(card: Scorecard, say: Phrases) -> Scorecard:
     """
     return card.model_copy(
         update={
-            "questions": tuple(_question(q, say) for q in card.questions),
+            "questions": tuple(question(q, say) for q in card.questions),
             "models": tuple(_network(m, say) for m in card.models),
             "notes": tuple(map(say, card.notes)),
             "isolation": card.isolation.model_copy(
@@ -224,11 +224,12 @@ def scorecard(card: Scorecard, say: Phrases) -> Scorecard:
     )
 
 
-def _question(question: QuestionResult, say: Phrases) -> QuestionResult:
+def question(result: QuestionResult, say: Phrases) -> QuestionResult:
+    """A question's titles and messages in the reader's language."""
     checks = tuple(
-        check.model_copy(update={"title": say(check.title), "message": say(check.message)}) for check in question.checks
+        check.model_copy(update={"title": say(check.title), "message": say(check.message)}) for check in result.checks
     )
-    return question.model_copy(update={"title": say(question.title), "checks": checks})
+    return result.model_copy(update={"title": say(result.title), "checks": checks})
 
 
 def _network(model: ModelResult, say: Phrases) -> ModelResult:

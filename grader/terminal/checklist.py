@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 from rich import box
 from rich.console import Group, RenderableType
@@ -10,21 +12,43 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.assignment import Assignment
-from grader.model import Baseline, CheckResult, Conclusion, ModelResult, QuestionResult, Scorecard, Verdict
+from grader.model import Baseline, CheckResult, Conclusion, ModelResult, OwnLine, QuestionResult, Scorecard, Verdict
 from grader.report import phrases, summary
 from grader.report.phrases import Phrases
-from grader.terminal.console import verdict
+from grader.report.wording import Strings, strings
+from grader.terminal.console import COLOURS
 from grader.text import plain
 
-ENGLISH = phrases.of("en")
+
+@dataclass(frozen=True)
+class Tongue:
+    """A language: `say` tells a message in it, `t` has its words by key."""
+
+    say: Phrases
+    t: Strings
+
+    def verdict(self, value: Verdict) -> Text:
+        """A verdict in its colour; in English as it is written everywhere."""
+        word = value.value if self.t.lang == phrases.ENGLISH else self.t(f"verdict.{value}")
+        return Text(word, style=COLOURS.get(value, "red"))
+
+    def line(self, line: OwnLine) -> str:
+        """The student's own line that a message is about, with its place."""
+        return f"{self.say(f'{line.place}, line {line.number}')}: {line.text}"
+
+    def count(self, question: QuestionResult) -> Text:
+        """How many checks of a question passed."""
+        passed, count = sum(c.verdict is Verdict.PASSED for c in question.checks), len(question.checks)
+        return Text(self.t("terminal.passed", passed=passed, count=count), "green" if passed == count else "bold")
 
 
-def shown(card: Scorecard, assignment: Assignment, say: Phrases = ENGLISH) -> RenderableType:
-    """All that a student needs to see of a scorecard, its titles and messages in the language of `say`."""
-    card = phrases.scorecard(card, say)
-    conclusion = say(concluded(card, assignment))
-    parts: list[RenderableType] = [_table(card)]
-    parts += [_training(card.models)] if card.models else []
+def shown(card: Scorecard, assignment: Assignment, lang: str, folders: tuple[Path, ...] = ()) -> RenderableType:
+    """All that a student needs to see of a scorecard, told in a language; `folders` have phrases of their own."""
+    tongue = Tongue(phrases.of(lang, assignment.id, folders), strings(lang))
+    conclusion = tongue.say(concluded(card, assignment))
+    card = phrases.scorecard(card, tongue.say)
+    parts: list[RenderableType] = [_table(card, tongue)]
+    parts += [_training(card.models, tongue)] if card.models else []
     parts += [Text(plain(note), style="dim") for note in card.notes if note != conclusion]
     parts.append(Text(conclusion, style="bold"))
     return Group(*parts)
@@ -37,19 +61,19 @@ def concluded(card: Scorecard, assignment: Assignment) -> str:
     return summary.public_checks(passed, len(card.checks), sum(q.hidden_count for q in asked))
 
 
-def _table(card: Scorecard) -> Table:
-    table = Table("verdict", "check", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("points", justify="right")
+def _table(card: Scorecard, tongue: Tongue) -> Table:
+    table = Table(tongue.t("terminal.result"), tongue.t("terminal.check"), box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column(tongue.t("terminal.points"), justify="right")
     for question in card.questions:
-        passed = sum(c.verdict is Verdict.PASSED for c in question.checks)
-        count = Text(f"{passed} of {len(question.checks)}", style="green" if passed == len(question.checks) else "bold")
         points = Text(f"{question.points:g}/{question.max_points:g}", style="bold")
-        table.add_row(count, Text(question.title, style="bold"), points)
+        table.add_row(tongue.count(question), Text(question.title, style="bold"), points)
         for check, message in _said_once(question):
             what = Text(check.title)
             if message:
                 what.append("\n" + plain(message), style="dim" if check.verdict is Verdict.PASSED else "yellow")
-            table.add_row(verdict(check.verdict), what, f"{check.points:g}/{check.max_points:g}")
+            if check.line and message:
+                what.append("\n" + plain(tongue.line(check.line)), style="dim")
+            table.add_row(tongue.verdict(check.verdict), what, f"{check.points:g}/{check.max_points:g}")
         table.add_section()
     return table
 
@@ -66,18 +90,19 @@ def _said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:
 # --------------------------------------------------------------------------------------------------------- networks
 
 
-def _training(models: tuple[ModelResult, ...]) -> Group:
+def _training(models: tuple[ModelResult, ...], tongue: Tongue) -> Group:
     """The accuracies of each class, and in words how each network learned."""
     kind = "drawn stand-in images, not CIFAR-10" if models[0].stand_in else models[0].data_name
     said = f"A short training on {plain(kind)}. It is no grade: it shows that a network learns, not how good it gets."
-    table = Table("class", box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(tongue.t("terminal.class"), box=box.SIMPLE_HEAD, pad_edge=False)
     for model in models:
         table.add_column(model.title, justify="right")
     for row in zip(*(m.classes for m in models), strict=True):
         table.add_row(plain(row[0].name), *(_percent(c.accuracy) for c in row))
     table.add_section()
-    table.add_row("all", *(Text(_percent(m.mean_accuracy), style="bold") for m in models))
-    return Group(Text(said, style="bold"), table, *(Text(line) for m in models for line in _learned(m)), Text())
+    table.add_row(tongue.t("terminal.all"), *(Text(_percent(m.mean_accuracy), style="bold") for m in models))
+    lines = [Text(tongue.say(line)) for m in models for line in _learned(m)]
+    return Group(Text(tongue.say(said), style="bold"), table, *lines, Text())
 
 
 def _learned(model: ModelResult) -> Iterator[str]:
