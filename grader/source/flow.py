@@ -43,11 +43,15 @@ class Definition:
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something that might be an answer under another name. "module": a class that derives from an nn.Module."""
+    """Something that might be an answer under another name. "module": a class that derives from an nn.Module.
+
+    `effect`: what calling it sets off, if it is a function; "" for nothing of note.
+    """
 
     name: str
     kind: Literal["module", "class", "function", "object"]
     file: str
+    effect: str = ""
 
 
 class Need(NamedTuple):
@@ -180,10 +184,25 @@ class Flow:
         defined = (n for u in self.units for n, kind in u.binds.items() if kind in ("class", "function"))
         return list(dict.fromkeys([*defined, *light]))
 
+    def made_with(self, name: str) -> list[Candidate]:
+        """The functions and objects that are made by calling a name, through other functions too; none that trains."""
+        makers = {name}
+        effects = _effects(self.units)
+        functions = [u for u in self.units if isinstance(u.node, scope.Function) and not effects[u.node.name]]
+        for _ in functions:
+            makers |= {next(iter(u.binds)) for u in functions if u.body_calls & makers}
+        objects = [u for u in self.units if u.calls & makers and not self.reasons[u.index]]
+        named: list[tuple[str, Literal["function", "object"]]] = [
+            *((n, "function") for u in functions for n in u.binds if n in makers - {name}),
+            *((n, "object") for u in objects for n, kind in u.binds.items() if kind == "assignment"),
+        ]
+        return [Candidate(n, kind, self.file) for n, kind in dict.fromkeys(named)]
+
     def candidates(self) -> list[Candidate]:
         """Classes, functions and objects that might be answers, in this order and then in the file's."""
         modules: set[str] = set()
         found: list[Candidate] = []
+        effects = _effects(self.units)
         for name, definition in self.definitions().items():
             unit = self.units[self.binders[name][-1]]
             if isinstance(unit.node, ast.ClassDef):
@@ -192,7 +211,7 @@ class Flow:
                     modules.add(name)
                 found.append(Candidate(name, "module" if name in modules else "class", self.file))
             elif definition.kind == "function":
-                found.append(Candidate(name, "function", self.file))
+                found.append(Candidate(name, "function", self.file, effects.get(name, "")))
             elif definition.kind == "assignment" and not self.reasons[unit.index] and not unit.is_literal:
                 found.append(Candidate(name, "object", self.file))
         order = ("module", "class", "function", "object")
@@ -235,16 +254,22 @@ def _future(node: ast.stmt) -> int:
     return sum(getattr(future, name).compiler_flag for name in known)
 
 
+def _effects(units: Sequence[Unit]) -> dict[str, str]:
+    """What calling each of the file's functions sets off, by itself or through others before it; "" for nothing."""
+    functions: dict[str, str] = {}
+    for unit in units:
+        if isinstance(unit.node, scope.Function):
+            inner = (functions[c] for c in sorted(unit.body_calls) if functions.get(c))
+            functions[unit.node.name] = unit.body_effect or next(inner, "")
+    return functions
+
+
 def _reasons(units: Sequence[Unit]) -> list[str]:
     """Why each statement is nothing to run without need; "" for one that only builds.
 
     A statement is tainted by what it calls, by the functions of the file that it calls, and by tainted variables.
     """
-    functions: dict[str, str] = {}
-    for unit in units:
-        if isinstance(unit.node, scope.Function):
-            inner = (functions[c] for c in unit.body_calls if c in functions)
-            functions[unit.node.name] = unit.body_effect or next(inner, "")
+    functions = _effects(units)
     reasons: list[str] = []
     variables: dict[str, str] = {}
     for unit in units:

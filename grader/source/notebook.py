@@ -70,6 +70,11 @@ class Book:
         """What might be an answer under another name; of the question's own file alone, where there is one."""
         return tuple(c for f in self._for(question) for c in f.candidates())
 
+    def made_with(self, name: str) -> tuple[Candidate, ...]:
+        """The functions, then the objects, of all files that are made by calling what a name is bound to."""
+        found = [c for f in self.flows for c in f.made_with(name)]
+        return tuple(sorted(found, key=lambda c: c.kind != "function"))
+
     def _for(self, question: str) -> Sequence[Flow]:
         """The files to look in for a question: the one named after it before the others."""
         match = QUESTION_FILE.match(question)

@@ -21,50 +21,74 @@ class NotAnAnswer(Exception):
     """What was found cannot be run as what the question asks; the text tells the student why."""
 
 
-def build_model(name: str, value: object, classes: int, channels: int) -> nn.Module:
+def build_model(
+    name: str, value: object, classes: int, channels: int, given: dict[str, Any] | None = None
+) -> nn.Module:
     """The network behind a name, built under the caller's seed. Raises `NotAnAnswer`.
 
-    One in nn.DataParallel is taken out of it: there is nothing to run in parallel here.
+    `given` arguments replace defaults. A network in nn.DataParallel is taken out: there is nothing to run in parallel.
     """
-    model = _built(name, value, classes, channels)
+    model = _built(name, value, classes, channels, given or {})
     return model.module if isinstance(model, nn.DataParallel) else model
 
 
-def _built(name: str, value: object, classes: int, channels: int) -> nn.Module:
+def _built(name: str, value: object, classes: int, channels: int, given: dict[str, Any]) -> nn.Module:
     if isinstance(value, nn.Module):
         return value
     if not callable(value):
         raise NotAnAnswer(f"{name} is {described_as(value)}; wanted a class that derives from nn.Module.")
     if isinstance(value, type) and not issubclass(value, nn.Module):
         raise NotAnAnswer(f"the class {name} does not derive from nn.Module.")
-    model = construct(name, value, _known_arguments(classes, channels))
+    model = construct(name, value, _known_arguments(classes, channels), given)
     if not isinstance(model, nn.Module):
         raise NotAnAnswer(f"{name}() returned {described_as(model)}; wanted an nn.Module.")
     return model
 
 
 CLASSES = (
-    "num_classes n_classes nclasses class_num num_class classes n_class output_dim out_dim num_outputs n_outputs "
-    "output_size out_features"
+    "num_classes n_classes nclasses class_num num_class classes n_class num_of_classes class_count nb_classes "
+    "output_dim out_dim num_outputs n_outputs output_size out_features"
 ).split()
 CHANNELS = (
     "in_channels in_channel input_channels input_channel in_ch in_chans channels n_channels num_channels img_channels "
-    "image_channels"
+    "image_channels input_ch num_input_channels"
 ).split()
-SCALES = "width_coefficient depth_coefficient width_mult depth_mult width depth".split()
+SCALES = (
+    "width_coefficient depth_coefficient width_coeff depth_coeff width_coef depth_coef width_mult depth_mult "
+    "width_multiplier depth_multiplier width_factor depth_factor width depth"
+).split()
 VERSIONS = "version model_name variant".split()
-DROPOUTS = "dropout dropout_rate drop_rate".split()
+DROPOUTS = "dropout dropout_rate drop_rate dropout_p dropout_prob drop_prob p".split()
+DEVICES = ["device"]
 PRETRAINED = {"pretrained": False, "weights": None}
 
 
 def _known_arguments(classes: int, channels: int) -> dict[str, Any]:
     """Constructor arguments whose names say what they must be."""
-    known = ((classes, CLASSES), (channels, CHANNELS), (1.0, SCALES), ("b0", VERSIONS), (0.2, DROPOUTS))
+    known: tuple[tuple[object, list[str]], ...] = (
+        (classes, CLASSES),
+        (channels, CHANNELS),
+        (1.0, SCALES),
+        ("b0", VERSIONS),
+        (0.2, DROPOUTS),
+        ("cpu", DEVICES),
+    )
     return {name: value for value, names in known for name in names} | PRETRAINED
 
 
-def construct(name: str, value: Callable[..., object], known: dict[str, Any]) -> object:
-    """Call a class or factory, with the required arguments that we know; optional ones keep their defaults."""
+def replaceable(value: object, classes: int, channels: int) -> dict[str, tuple[int, int]]:
+    """The optional arguments for the numbers of classes and channels: (the default, what the question gives)."""
+    wanted = dict.fromkeys(CLASSES, classes) | dict.fromkeys(CHANNELS, channels)
+    if isinstance(value, nn.Module) or not callable(value):
+        return {}
+    defaults = {name: p.default for name, p in _parameters(value).items() if name in wanted}
+    return {name: (d, wanted[name]) for name, d in defaults.items() if type(d) is int and d != wanted[name]}
+
+
+def construct(
+    name: str, value: Callable[..., object], known: dict[str, Any], given: dict[str, Any] | None = None
+) -> object:
+    """Call a class or factory with the required arguments that we know, and of the optional ones those `given`."""
     required = required_of(value) or []
     if unknown := [p for p in required if p not in known]:
         raise NotAnAnswer(
@@ -74,7 +98,7 @@ def construct(name: str, value: Callable[..., object], known: dict[str, Any]) ->
     arguments = {p: known[p] for p in required}
     if known:  # pretrained weights cannot be downloaded here, and the grade is for the architecture
         arguments |= {flag: PRETRAINED[flag] for flag in PRETRAINED if flag in _parameters(value)}
-    return value(**arguments)
+    return value(**arguments | (given or {}))
 
 
 def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: int) -> str:
@@ -83,7 +107,7 @@ def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: i
     What the network itself raises gets a note on where on the way it does not fit.
     """
     try:
-        output = _output(model, shape)
+        output = output_of(model, shape)
     except Exception as e:
         if told := diagnosis.why(model, shape, classes):
             e.add_note(told)
@@ -103,7 +127,8 @@ def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: i
     return note
 
 
-def _output(model: nn.Module, shape: tuple[int, ...]) -> object:
+def output_of(model: nn.Module, shape: tuple[int, ...]) -> object:
+    """What a network in evaluation mode returns for two black images."""
     was_training = model.training
     model.eval()
     try:

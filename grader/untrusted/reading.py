@@ -18,6 +18,7 @@ from typing import Any
 
 from grader.source.notebook import Book, Piece
 from grader.untrusted import naming, recorder, roles
+from grader.untrusted.makers import Bound
 from grader.untrusted.recorder import Layer
 from grader.untrusted.shelf import Shelf, described
 
@@ -40,6 +41,7 @@ class Reading:
 
     def __init__(self, book: Book, questions: list[Question]) -> None:
         self.bound: dict[str, object] = {}
+        self._own_names: dict[str, str] = {}
         self._book = book
         self._questions = questions
         self._found: dict[str, naming.Found] = {}
@@ -72,11 +74,17 @@ class Reading:
         value = shelf.get(found.name)
         if value is None or value is ...:
             return {"state": "missing", "message": STILL.format(name=found.name, value=value, place=found.place)}
-        return self._take(answer["name"], value, f"{found.rule} ({found.place})")
+        return self._take(answer["name"], value, f"{found.rule} ({found.place})", found.name)
 
-    def _take(self, name: str, value: object, rule: str) -> State:
+    def _take(self, name: str, value: object, rule: str, own: str = "") -> State:
+        """Bind an answer; `own` is the submission's name for it."""
         self.bound[name] = value
+        self._own_names[name] = own or name
         return {"state": "found", "rule": rule}
+
+    def network(self, name: str) -> Bound:
+        """What an answer that should be a network is bound to, with the submission's own name for it."""
+        return Bound(self._book, self._own_names.get(name, name), self.bound[name], name)
 
     def cause_of(self, error: BaseException) -> BaseException:
         """What made `error`, where that is only a name that was not bound when the submission was read."""
@@ -170,7 +178,7 @@ class Reading:
                 continue
             why = self._why_whole(question, answer, name)
             self._names[question["id"]][answer["name"]] = self._take(
-                answer["name"], value, f"{name} was bound when the whole of {file} was run, {why}"
+                answer["name"], value, f"{name} was bound when the whole of {file} was run, {why}", name
             )
             self._dropped[question["id"]] = [f"the whole of {file} was run, {why}", *piece.problems, *piece.dropped]
 
@@ -187,7 +195,9 @@ class Reading:
             outcome = roles.look(self._book, question, answer, self._taken[question["id"]])
             state = self._names[question["id"]][answer["name"]]
             if outcome.name:
-                state = self._take(answer["name"], outcome.value, outcome.rule)
+                state = self._take(answer["name"], outcome.value, outcome.rule, outcome.name)
+            elif outcome.error:
+                state = {"state": "raised", **described(outcome.error)}
             elif outcome.message:
                 state = {**state, "message": _with(state["message"], outcome.message)}
             self._names[question["id"]][answer["name"]] = state

@@ -12,8 +12,10 @@ from typing import Any
 
 from torch import nn
 
+from grader.source import flow
 from grader.source.notebook import Book
-from grader.untrusted import building, naming
+from grader.untrusted import building, makers, naming
+from grader.untrusted.makers import Bound
 from grader.untrusted.shelf import Shelf, described
 
 MOST_CANDIDATES = 20  # classes tried for a network that has no known name
@@ -25,12 +27,30 @@ Question = dict[str, Any]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of looking: a name with its value and the rule that chose it, or a message on why there is none."""
+    """What came of looking: a name with its value and the rule that chose it, or a message on why there is none.
+
+    `error`: what keeps every network of a submission from being built.
+    """
 
     name: str = ""
     value: object = None
     rule: str = ""
     message: str = ""
+    error: BaseException | None = None
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why something that may be a network does not fit."""
+
+    name: str
+    error: BaseException
+
+    def __str__(self) -> str:
+        if isinstance(self.error, building.NotAnAnswer):
+            return str(self.error)
+        told = described(self.error)
+        return f"{self.name} raised {told['type']}: {told['message'][:REASON_CHARACTERS]}"
 
 
 @dataclass(frozen=True)
@@ -54,7 +74,10 @@ def look(book: Book, question: Question, answer: dict[str, Any], taken: set[str]
         return Outcome(message=f"{names} each map {shape}: name the right one {answer['name']}")
     if not playing:
         others = [_elsewhere(c, answer["name"], question["others"], book) for c in fitting]
-        return Outcome(message="; ".join(others) or "; ".join(reasons[:MOST_REASONS]))
+        lacks = next((r.error for r in reasons if isinstance(r.error, ModuleNotFoundError)), None)
+        if lacks and not others and not any(taken):  # no network here can be built without that package
+            return Outcome(error=lacks)
+        return Outcome(message="; ".join(others) or "; ".join(map(str, reasons[:MOST_REASONS])))
     only = playing[0]
     before = _asked_before(question["others"], book) if wanted is None else ""
     if before:
@@ -63,35 +86,40 @@ def look(book: Book, question: Question, answer: dict[str, Any], taken: set[str]
     return Outcome(only.name, only.value, f"{only.name} was taken for {answer['name']}: it alone maps {shape}{alone}")
 
 
-def _try_all(book: Book, question: Question, taken: set[str]) -> tuple[list[Candidate], list[str]]:
-    """The candidates that fit, classes before objects, and why the networks among the others do not."""
-    fitting: list[Candidate] = []
-    reasons: list[str] = []
-    candidates = [c for c in book.candidates(question["id"]) if c.name not in taken and c.kind != "function"]
-    for candidate in candidates[:MOST_CANDIDATES]:
-        shelf = Shelf(book, book.slice([candidate.name], question["id"]))
+def _try_all(book: Book, question: Question, taken: set[str]) -> tuple[list[Candidate], list[Reason]]:
+    """The candidates that fit: classes, else objects, else functions; and why the networks among the others do not."""
+    named = [c for c in book.candidates(question["id"]) if c.name not in taken and not c.effect]
+    reasons: list[Reason] = []
+    for kinds in (("module", "class", "object"), ("function",)):
+        tried = [_tried(book, question, c, reasons) for c in [c for c in named if c.kind in kinds][:MOST_CANDIDATES]]
+        if fitting := [c for c in tried if c]:
+            return [c for c in fitting if isinstance(c.value, type)] or fitting, reasons
+    return [], reasons
+
+
+def _tried(book: Book, question: Question, candidate: flow.Candidate, reasons: list[Reason]) -> Candidate | None:
+    """The candidate if it fits; else the reason joins the others, if it may be a network at all."""
+    shelf = Shelf(book, book.slice([candidate.name], question["id"]))
+    network = question["network"]
+    value = None
+    try:
         if not shelf.has(candidate.name):
-            continue
+            raise shelf.error_of(candidate.name)
         value = shelf.get(candidate.name)
-        try:
-            model = _fitted(candidate.name, value, question["network"])
-        except building.NotAnAnswer as e:
-            reasons += [str(e)] if candidate.kind == "module" else []
-        except BaseException as e:  # noqa: BLE001  # trying is how we find out
-            error = described(e)
-            told = f"{candidate.name} raised {error['type']}: {error['message'][:REASON_CHARACTERS]}"
-            reasons += [told] if candidate.kind == "module" else []
-        else:
-            fitting.append(Candidate(candidate.name, value, _is_depthwise(model)))
-    classes = [c for c in fitting if isinstance(c.value, type)]
-    return classes or fitting, reasons
+        bound = Bound(book, candidate.name, value, candidate.name)
+        model = makers.made(bound, tuple(network["input_shape"]), network["classes"], 0).model
+    except BaseException as e:  # noqa: BLE001  # trying is how we find out
+        if _may_be_network(candidate, value, e):
+            reasons.append(Reason(candidate.name, e))
+        return None
+    return Candidate(candidate.name, value, _is_depthwise(model))
 
 
-def _fitted(name: str, value: object, network: Question) -> nn.Module:
-    """The network behind a name, if it has the right shapes. Raises what it raises, or `NotAnAnswer`."""
-    model = building.build_model(name, value, network["classes"], network["input_shape"][0])
-    building.check_output(name, model, tuple(network["input_shape"]), network["classes"])
-    return model
+def _may_be_network(candidate: flow.Candidate, value: object, error: BaseException) -> bool:
+    """Whether it is worth saying why a candidate does not fit."""
+    lacks = isinstance(error, ModuleNotFoundError)
+    is_class = candidate.kind == "module" or (candidate.kind == "class" and value is None)
+    return is_class or isinstance(value, nn.Module) or (lacks and candidate.kind == "function")
 
 
 def _is_depthwise(model: nn.Module) -> bool:

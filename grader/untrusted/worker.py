@@ -29,7 +29,7 @@ from grader import training, wire
 from grader.graph import capture, habits
 from grader.recipe import Recipe
 from grader.source import notebook
-from grader.untrusted import answers, building, outline, saving, shims
+from grader.untrusted import answers, building, makers, outline, saving, shims
 from grader.untrusted.reading import Reading
 from grader.untrusted.shelf import described
 
@@ -136,25 +136,20 @@ class Desk:
         return wire.Message("output", {}, {"output": run.output, **{f"w.{k}": v for k, v in run.weights.items()}})
 
     def _capture(self, request: wire.Message) -> wire.Message:
-        model = self._model(request)
-        network = request.body["network"]
-        note = building.check_output(request.body["name"], model, tuple(network["input_shape"]), network["classes"])
+        model, note = self._model(request)
+        shape = tuple(request.body["network"]["input_shape"])
         try:
-            captured = capture.capture(model, tuple(network["input_shape"]), request.body["batch"])
+            captured = capture.capture(model, shape, request.body["batch"])
         except capture.NotCapturable as e:
             return wire.Message("uncapturable", {"reason": str(e)})
-        note = "; ".join(
-            part for part in (note, *habits.found(model, tuple(network["input_shape"])), *shims.said()) if part
-        )
+        note = "; ".join(p for p in (note, *habits.found(model, shape), *shims.said()) if p)
         return wire.Message("captured", {"ir": captured.ir, "note": note}, captured.tensors)
 
     def _train(self, request: wire.Message) -> wire.Message:
         recipe = Recipe(**request.body["recipe"])
         seed = request.body["seed"]
-        model = self._model(request)
-        network = request.body["network"]
-        shape = tuple(network["input_shape"])
-        note = building.check_output(request.body["name"], model, shape, network["classes"])
+        model, note = self._model(request)
+        shape = tuple(request.body["network"]["input_shape"])
         note = "; ".join(filter(None, (note, *habits.found(model, shape))))
         layers = outline.outline(model, shape)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
@@ -168,11 +163,13 @@ class Desk:
         body = {"curve": done.curve, "seconds": done.seconds, "seed": seed, **told}
         return wire.Message("trained", body, {"logits": done.logits, "initial_logits": done.initial_logits})
 
-    def _model(self, request: wire.Message) -> nn.Module:
+    def _model(self, request: wire.Message) -> tuple[nn.Module, str]:
+        """The network that a request asks for, and what is to be said of how it was made."""
+        assert self._reading is not None  # noqa: S101  # the judge loads first
         network = request.body["network"]
-        torch.manual_seed(request.body["seed"])
-        name = request.body["name"]
-        return building.build_model(name, self._answer(name), network["classes"], network["input_shape"][0])
+        bound = self._reading.network(request.body["name"])
+        made = makers.made(bound, tuple(network["input_shape"]), network["classes"], request.body["seed"])
+        return made.model, made.note
 
 
 def recipe_body(recipe: Recipe) -> dict[str, Any]:

@@ -1,0 +1,121 @@
+"""A network as its class can be called, or as the submission itself makes it. Beside student code: stdlib and torch.
+
+Theory of operation. A class often cannot be called with nothing: it wants a list of its blocks, or gives a thousand
+scores unless told otherwise. What its author means by it stands elsewhere in the file: in `model = LeNet(10, 0.5)`, or
+in `def B0(): return EfficientNet(cfg)`. So the ways to a network are tried in turn, and the first whose network maps
+the images to scores is taken; the others cost nothing then.
+
+    1. what is bound to the name, required arguments filled from their names (building.py)
+    2. the same, its numbers of classes and channels replaced by those that the question gives
+    3. the functions, then the objects, that are made with it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from grader.source.flow import Candidate
+from grader.source.notebook import Book
+from grader.untrusted import building
+from grader.untrusted.building import NotAnAnswer
+from grader.untrusted.shelf import Shelf
+
+MOST_MAKERS = 8  # functions and objects tried; a file of EfficientNets has one function for each of eight sizes
+
+
+@dataclass(frozen=True)
+class Bound:
+    """What a submission binds to a name. `label`: what to call it in messages."""
+
+    book: Book
+    name: str
+    value: object
+    label: str
+
+
+@dataclass(frozen=True)
+class Made:
+    """A network that maps the question's images to scores, and what is to be said of how it was made."""
+
+    model: nn.Module
+    note: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way to a network. `name`: what to call it in messages; `told`: a sentence without its end."""
+
+    make: Callable[[], nn.Module]
+    name: str
+    told: str = ""
+
+
+def made(bound: Bound, shape: tuple[int, ...], classes: int, seed: int) -> Made:
+    """The network behind a name, its weights drawn from the seed.
+
+    Raises what the first way raises that builds a network at all, else what the first way raises.
+    """
+    unbuilt: list[Exception] = []
+    unfit: list[Exception] = []
+    for way in _ways(bound, classes, shape[0]):
+        torch.manual_seed(seed)
+        try:
+            model = way.make()
+        except Exception as e:  # noqa: BLE001  # student code; trying is how we find out
+            unbuilt.append(e)
+            continue
+        try:
+            note = building.check_output(way.name, model, shape, classes)
+        except Exception as e:  # noqa: BLE001  # likewise
+            unfit.append(e)
+        else:
+            return Made(model, "; ".join(filter(None, (way.told, note))))
+    raise (unfit or unbuilt)[0]
+
+
+def _ways(bound: Bound, classes: int, channels: int) -> Iterator[Way]:
+    """The ways to the network, the plainest first."""
+    yield from _calls(bound.label, bound.value, classes, channels)
+    if isinstance(bound.value, nn.Module):
+        return
+    for maker in bound.book.made_with(bound.name)[:MOST_MAKERS]:
+        value = _value(bound.book, maker)
+        if isinstance(value, nn.Module):
+            yield Way(lambda m=maker: _object(bound, m), maker.name, f"it is made as {maker.name} is")  # type: ignore[misc]
+        elif maker.kind == "function" and callable(value):
+            for way in _calls(maker.name, value, classes, channels):
+                told = "; ".join(filter(None, (f"it is made by {maker.name}()", way.told)))
+                yield Way(lambda w=way: _holding(bound, w.make()), way.name, told)  # type: ignore[misc]
+
+
+def _calls(name: str, value: object, classes: int, channels: int) -> Iterator[Way]:
+    """Calling it as it is, and with our numbers in place of its own."""
+    yield Way(lambda: building.build_model(name, value, classes, channels), name)
+    replaced = building.replaceable(value, classes, channels)
+    if replaced:
+        told = "; ".join(f"{key} is {new} here, not {old} as by default" for key, (old, new) in replaced.items())
+        given = {key: new for key, (_, new) in replaced.items()}
+        yield Way(lambda: building.build_model(name, value, classes, channels, given), name, told)
+
+
+def _value(book: Book, maker: Candidate) -> object:
+    """What a maker's name is bound to; None where its statements raise."""
+    shelf = Shelf(book, book.slice([maker.name]))
+    return shelf.get(maker.name) if shelf.has(maker.name) else None
+
+
+def _object(bound: Bound, maker: Candidate) -> nn.Module:
+    """The network that a statement makes, made anew. Raises `NotAnAnswer`."""
+    return _holding(bound, building.build_model(maker.name, _value(bound.book, maker), 0, 0))
+
+
+def _holding(bound: Bound, model: object) -> nn.Module:
+    """A network that is, or holds, one of the class in question. Raises `NotAnAnswer` for anything else."""
+    kinds = {type(m).__qualname__ for m in model.modules()} if isinstance(model, nn.Module) else set()
+    if not isinstance(model, nn.Module) or (isinstance(bound.value, type) and bound.value.__qualname__ not in kinds):
+        raise NotAnAnswer(f"{building.described_as(model)} is no {bound.name}.")
+    return model
