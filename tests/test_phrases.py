@@ -27,6 +27,7 @@ SPEAKING = (  # the engine's modules whose words reach a student
     "intake/__init__ intake/entries intake/folders intake/handed intake/zips judge/cards judge/judge judge/plugin "
     "lateness measurement/measurements measurement/outcomes measurement/practice measurement/testimony "
     "processes/advice processes/process processes/station source/cells source/decoding source/files source/flow "
+    "live/here live/names "
     "source/notebook source/pieces source/running source/scope source/siblings student training untrusted/answers "
     "untrusted/building untrusted/diagnosis untrusted/naming untrusted/reading untrusted/recorder untrusted/roles "
     "untrusted/shelf untrusted/shims"
@@ -63,6 +64,8 @@ def test_what_a_check_says_is_in_the_assignments_catalogue(path: Path, chinese: 
 
 # Patterns and word lists of the code, and what only the instructor or a log reads.
 NOT_FOR_STUDENTS = {
+    "\n[the rest is not shown: more than 7 characters were printed]\n",  # among what student code prints
+    "there is nothing to run beside what the notebook has run",
     "wanted a .py or .ipynb file, a folder of them, a folder of student folders, or a zip of any of these",
     "found only 7",
     "isolation level 7 (7)",

@@ -54,18 +54,33 @@ def _layer(name: str, value: object) -> nn.Module | Callable[..., object]:
             f"{name} is a tensor, a result. Bind the layer itself: {name} = nn.SomeLayer(...), or a function."
         )
     if isinstance(value, type):
+        _must_be_own(name, value)
         return _layer(name, construct(name, value, {}))
     if not callable(value):
-        raise NotAnAnswer(f"{name} is {described_as(value)}; wanted a layer (nn.Module), a class, or a function.")
+        raise NotAnAnswer(
+            f"{name} is {described_as(value)}; wanted a layer (nn.Module), a class, or a function. "
+            f"Bind the layer itself: {name} = nn.SomeLayer(...)."
+        )
     if required_of(value) == []:
         made = value() if is_factory(value) else value
         if isinstance(made, nn.Module):
             return made
         if made is not value:
             raise NotAnAnswer(
-                f"{name}() takes no input and returned {described_as(made)}; wanted a function of the input."
+                f"{name}() takes no input and returned {described_as(made)}; wanted a function of the input. "
+                f"Give it the parameter x, and return what becomes of x."
             )
     return value
+
+
+def _must_be_own(name: str, kind: type) -> None:
+    """Refuse a class of torch's that is to be made a layer first: nobody can give its arguments defaults."""
+    if kind.__module__.startswith("torch.nn.") and required_of(kind):
+        made = f"nn.{kind.__name__}"
+        raise NotAnAnswer(
+            f"{name} is the class {made}, not yet a layer; make one of it, with the question's numbers: "
+            f"{name} = {made}(...)."
+        )
 
 
 def _run_module(name: str, module: nn.Module, inputs: list[Tensor], weights: Weights | None) -> Run:
@@ -183,7 +198,8 @@ def _tensor(name: str, value: object) -> Tensor:
     if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
         value = torch.as_tensor(value)
     if not isinstance(value, Tensor):
-        raise NotAnAnswer(f"{name} returned {described_as(value)}; wanted a tensor.")
+        do = "End the function with return and the result." if value is None else "Return the result as it is."
+        raise NotAnAnswer(f"{name} returned {described_as(value)}; wanted a tensor. {do}")
     return value.detach()
 
 
