@@ -29,7 +29,7 @@ SPEAKING = (  # the engine's modules whose words reach a student
     "processes/advice processes/process processes/station source/cells source/decoding source/files source/flow "
     "live/here live/names "
     "source/notebook source/pieces source/running source/scope source/siblings student training untrusted/answers "
-    "untrusted/building untrusted/diagnosis untrusted/naming untrusted/reading untrusted/recorder untrusted/roles "
+    "untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming untrusted/reading untrusted/recorder untrusted/roles "
     "untrusted/shelf untrusted/shims"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(

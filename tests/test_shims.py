@@ -106,3 +106,34 @@ def test_any_use_of_a_name_that_was_not_imported_raises_the_imports_error() -> N
     for use in (lambda: missing.create_model("b0"), missing, lambda: types.new_class("Net", (missing,))):
         with pytest.raises(ModuleNotFoundError, match="timm"):
             use()
+
+
+LIGHTNING = """
+import {package} as pl
+from {package}.callbacks import EarlyStopping
+
+class Lit(pl.LightningModule):
+    def __init__(self, lr=0.1):
+        super().__init__()
+        self.save_hyperparameters()
+        self.fc = torch.nn.Linear(3, 2)
+        self.stop = EarlyStopping("loss")
+    def forward(self, x):
+        self.log("mean", x.mean())
+        return self.fc(x.to(self.device))
+
+pl.seed_everything(3)
+pl.Trainer(max_epochs=5).fit(Lit())
+"""
+
+
+@pytest.mark.usefixtures("shimmed")
+@pytest.mark.parametrize("package", ["pytorch_lightning", "lightning", "lightning.pytorch"])
+def test_a_module_of_lightning_is_a_plain_module_and_it_is_said(package: str) -> None:
+    shims.StandIns(()).install()
+    space: dict[str, object] = {"torch": torch, "__name__": "submission"}
+    exec(LIGHTNING.format(package=package), space)  # noqa: S102  # as the worker runs it
+    net = space["Lit"]()  # type: ignore[operator]  # a class
+    assert isinstance(net, nn.Module)
+    assert net(torch.ones(4, 3)).shape == (4, 2)
+    assert [s for s in shims.said() if "LightningModule counts as an nn.Module" in s]

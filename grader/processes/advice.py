@@ -152,8 +152,6 @@ NETWORKS = {
     "pretrainedmodels": "pretrainedmodels",
     "segmentation_models_pytorch": "segmentation_models_pytorch",
     "fastai": "fastai",
-    "pytorch_lightning": "PyTorch Lightning",
-    "lightning": "Lightning",
 }
 """Likewise of packages that hold finished networks, or the classes to make them of."""
 

@@ -21,10 +21,13 @@ from torch import nn
 from grader.source.flow import Candidate
 from grader.source.notebook import Book
 from grader.untrusted import building
-from grader.untrusted.building import NotAnAnswer
 from grader.untrusted.shelf import Shelf
 
 MOST_MAKERS = 8  # functions and objects tried; a file of EfficientNets has one function for each of eight sizes
+
+
+class SomethingElse(Exception):
+    """What was called makes no network of the class in question; nobody is told, for another way is tried."""
 
 
 @dataclass(frozen=True)
@@ -109,13 +112,13 @@ def _value(book: Book, maker: Candidate) -> object:
 
 
 def _object(bound: Bound, maker: Candidate) -> nn.Module:
-    """The network that a statement makes, made anew. Raises `NotAnAnswer`."""
+    """The network that a statement makes, made anew. Raises what its code raises, or `SomethingElse`."""
     return _holding(bound, building.build_model(maker.name, _value(bound.book, maker), 0, 0))
 
 
 def _holding(bound: Bound, model: object) -> nn.Module:
-    """A network that is, or holds, one of the class in question. Raises `NotAnAnswer` for anything else."""
+    """A network that is, or holds, one of the class in question. Raises `SomethingElse`."""
     kinds = {type(m).__qualname__ for m in model.modules()} if isinstance(model, nn.Module) else set()
     if not isinstance(model, nn.Module) or (isinstance(bound.value, type) and bound.value.__qualname__ not in kinds):
-        raise NotAnAnswer(f"{building.described_as(model)} is no {bound.name}.")
+        raise SomethingElse
     return model

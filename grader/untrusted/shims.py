@@ -28,7 +28,7 @@ FACTORIES = (
 STAND_INS = frozenset(
     "matplotlib mpl_toolkits pylab seaborn plotly bokeh tqdm progressbar tensorboard tensorboardX torchsummary "
     "torchinfo torchviz hiddenlayer torchview netron visdom wandb IPython ipywidgets google prettytable tabulate "
-    "termcolor colorama thop ptflops fvcore pytz".split()
+    "termcolor colorama thop ptflops fvcore pytz pytorch_lightning lightning torchmetrics".split()
 )
 """Packages around an answer: for drawing, progress, logging and tables. No layer or network is built of them."""
 
@@ -202,6 +202,32 @@ class StandInModule(ModuleType):
         return Inert()
 
 
+LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
+
+
+class LightningModule(nn.Module):
+    """A network with what Lightning adds to train it, which does nothing: networks are trained elsewhere."""
+
+    hparams = Inert()
+    trainer = None
+
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return next((p.device for p in self.parameters()), torch.device("cpu"))
+
+    def log(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing is logged."""
+
+    log_dict = save_hyperparameters = freeze = print = log
+
+
+class LightningModules(StandInModule):
+    """Lightning and its modules, inert but for the class that networks derive from."""
+
+    LightningModule = LightningModule
+
+
 class StandIns(MetaPathFinder, Loader):
     """The last finder on `sys.meta_path`: gives inert modules for packages that are not installed."""
 
@@ -220,7 +246,10 @@ class StandIns(MetaPathFinder, Loader):
         return ModuleSpec(fullname, self) if fullname.partition(".")[0] in self._packages else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """An inert module."""
+        """An inert module; that of Lightning has the class to derive networks from."""
+        if spec.name.partition(".")[0] in LIGHTNING:
+            _said.append(f"{spec.name.partition('.')[0]} is not here: its LightningModule counts as an nn.Module")
+            return LightningModules(spec.name)
         return StandInModule(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
