@@ -19,7 +19,7 @@ from grader.store import NAME
 
 ROOT = Path(__file__).resolve().parent.parent
 VARYING = ("seconds", "output")
-TARGETS = ("coordinator", "judge", "zygote", "worker")
+TARGETS = ("coordinator", "bench", "judge", "zygote", "worker")
 QUESTIONS = {"q1_double": ("double", "2 * x"), "q2_square": ("square", "x * x"), "q3_half": ("half", "x / 2")}
 CHECK = '''
 import torch
@@ -130,7 +130,9 @@ def _found(coordinator: int, target: str) -> Iterator[int]:
     below = list(_below(coordinator, children))
     zygotes = {p for p in below if b"grader.untrusted.zygote" in _command(p)}
     if target == "judge":
-        yield from (p for p in below if b"spawn_main" in _command(p) and p in children[coordinator])
+        yield from (p for p in below if _name(p) == target)
+    elif target == "bench":
+        yield from (p for p in below if b"bench.main(" in _command(p) and p in children[coordinator])
     elif target == "zygote":
         yield from (p for p in below if p in zygotes and not zygotes & set(_above(p, children)))
     else:
@@ -162,6 +164,12 @@ def _command(pid: int) -> bytes:
     with suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""
+
+
+def _name(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def results(out: Path) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""The engine of one machine: one judge at a time, in a process of its own that may die without losing a result."""
+"""The engine of one machine: its judges run in processes of their own that may die without losing a result.
+
+On Linux as many judges as there are jobs come from a bench and share the submissions out among themselves. Elsewhere,
+where nothing warm can be forked, there is one judge, in a fresh interpreter.
+"""
 
 from __future__ import annotations
 
@@ -7,35 +11,137 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
+import subprocess
+import sys
+import tempfile
 import threading
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
 from grader import errors
+from grader.engines import bench
 from grader.engines.job import Finished, Job, Message
 from grader.model import Submission
 from grader.plan import Plan
 
+LINUX = sys.platform.startswith("linux")
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
+ENDING_SECONDS = 10.0
+
 
 class Local:
-    """One judge has the whole class; its zygote and its trainer use the machine's processors."""
+    """The judges of a class share the machine's zygote, its trainer and its processors."""
 
     def shares(self, submissions: Sequence[Submission]) -> list[list[Submission]]:
-        """One share."""
+        """One share: the judges part it among themselves as they go."""
         return [list(submissions)]
 
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
         """One job after the other."""
-        for job in jobs:
-            for message in _messages(job):
-                yield job.key, message
+        with contextlib.ExitStack() as stack:
+            benches: list[_Bench] = []
+            for job in jobs:
+                if LINUX and not (benches and benches[-1].alive):
+                    benches.append(stack.enter_context(_Bench(job.plan)))
+                for message in benches[-1].messages(job) if LINUX else _messages(job):
+                    yield job.key, message
+
+
+class _Bench:
+    """The bench, seen from the coordinator. A context manager: what comes from it ends with its block."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._log = Path(plan.scratch) / "judge.log"
+        self._warm = False
+
+    def __enter__(self) -> _Bench:
+        self._control, theirs = socket.socketpair()
+        root = str(Path(__file__).resolve().parents[2])
+        paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        with theirs, self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-c", f"from grader.engines import bench; bench.main({theirs.fileno()})"],
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(paths)},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+            )
+        self._said = self._control.makefile("rb")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """While it gets warm it does not listen, and has started nothing that would not end with it."""
+        self._said.close()
+        self._control.close()
+        if not self._warm:
+            self._process.kill()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(ENDING_SECONDS)
+        self._process.kill()
+        self._process.wait()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can fork judges."""
+        return self._process.poll() is None
+
+    def messages(self, job: Job) -> Iterator[Message]:
+        """What the judges of a job say, to the end of the last one."""
+        numbers = self._ordered(job)
+        lost: list[str] = []
+        is_ready = False
+        try:
+            while numbers:
+                for channel in wait(list(numbers)):
+                    assert isinstance(channel, Connection)  # noqa: S101  # nothing else is waited for
+                    try:
+                        message = json.loads(channel.recv_bytes())
+                        self._warm = True
+                    except (EOFError, OSError):
+                        lost.append(self._end_of(numbers.pop(channel)))
+                        channel.close()
+                        continue
+                    if message["event"] == "done":
+                        del numbers[channel]
+                        channel.close()
+                    elif message["event"] != "ready" or not is_ready:
+                        is_ready = is_ready or message["event"] == "ready"
+                        yield message
+        finally:
+            for channel in numbers:
+                channel.close()
+        yield {"event": "lost", "text": f"{lost[0]}{_last_words(self._log)}"} if lost else {"event": "done"}
+
+    def _ordered(self, job: Job) -> dict[Connection, int]:
+        """Order the judges of a job; their channels, with their numbers."""
+        count = max(1, min(job.plan.jobs, len(job.submissions), bench.MOST_JUDGES))
+        pipes = [multiprocessing.Pipe(duplex=False) for _ in range(count)]
+        order = bench.Order(job.plan, job.submissions, job.finished)
+        with tempfile.TemporaryFile() as deck:
+            deck.write(b"".join(n.to_bytes(bench.CARD_BYTES) for n in range(len(job.submissions))))
+            deck.seek(0)
+            with contextlib.suppress(OSError):  # of a bench that is gone the channels tell
+                bench.send(self._control, order, [deck.fileno(), *(theirs.fileno() for _, theirs in pipes)])
+        for _, theirs in pipes:
+            theirs.close()
+        return {ours: number for number, (ours, _) in enumerate(pipes)}
+
+    def _end_of(self, judge: int) -> str:
+        """How a judge ended, by what the bench says."""
+        for line in self._said:
+            said = json.loads(line)
+            if said.get("judge") == judge:
+                return f"the judge's process ended with exit code {said['code']}"
+        return f"the process that judges come from ended with exit code {self._process.wait()}"
 
 
 def _messages(job: Job) -> Iterator[Message]:
-    """What one judge says, to its end."""
+    """What one judge in a fresh interpreter says, to its end."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     what = (theirs, asdict(job.plan), list(job.submissions), job.finished)
@@ -48,10 +154,11 @@ def _messages(job: Job) -> Iterator[Message]:
             message = json.loads(ours.recv_bytes())
             over = message["event"] == "done"
             yield message
-    except EOFError:
+    except (EOFError, OSError):
         process.join()
         over = True
-        why = f"the judge's process ended with exit code {process.exitcode}{_last_words(job.plan)}"
+        words = _last_words(Path(job.plan.scratch) / "judge.log")
+        why = f"the judge's process ended with exit code {process.exitcode}{words}"
         yield {"event": "lost", "text": why}
     finally:
         if not over:
@@ -60,9 +167,9 @@ def _messages(job: Job) -> Iterator[Message]:
         ours.close()
 
 
-def _last_words(plan: Plan) -> str:
+def _last_words(log: Path) -> str:
     with contextlib.suppress(OSError):
-        words = (Path(plan.scratch) / "judge.log").read_text(errors="replace").strip()[-1500:]
+        words = log.read_text(errors="replace").strip()[-1500:]
         return f": {words}" if words else ""
     return ""
 
@@ -71,8 +178,7 @@ def _run_judge(connection: Connection, plan: dict[str, Any], submissions: list[S
     """The judge's process: Ctrl-C is the coordinator's, its end is ours too, and pytest's output goes to a log."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
-    for name, value in {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}.items():
-        os.environ[name] = value  # before torch is imported
+    os.environ.update(ONE_THREAD)  # before torch is imported
     log = os.open(Path(plan["scratch"]) / "judge.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(log, stream)

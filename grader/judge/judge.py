@@ -10,8 +10,10 @@ import contextlib
 import importlib.metadata
 import os
 import platform
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,7 +21,7 @@ import torch
 
 from grader import __version__, assignment, data, sandbox
 from grader.assignment import Assignment, Question
-from grader.errors import AssignmentError, SandboxUnavailable, WorkerLost
+from grader.errors import AssignmentError, GraderError, SandboxUnavailable, WorkerLost
 from grader.judge import unjudged
 from grader.judge.cards import Setting, judged, scorecard
 from grader.judge.plugin import Case, Plugin, Work, options
@@ -27,11 +29,11 @@ from grader.measurement import Measured, Measurements, OneBatch
 from grader.measurement.practice import Practice
 from grader.model import Environment, Judged, Submission
 from grader.plan import Plan
-from grader.processes.crew import Crew, Source
-from grader.processes.origin import Fresh
+from grader.processes.crew import Crew, Prelude, Source
+from grader.processes.origin import Fresh, Lent
 from grader.reference import Reference
 from grader.student import Student
-from grader.trainer import Trainer
+from grader.trainer import Place, Trainer
 
 Say = Callable[..., None]
 Finished = Mapping[str, Mapping[str, Judged]]
@@ -39,18 +41,39 @@ Finished = Mapping[str, Mapping[str, Judged]]
 CHECK_SECONDS = 1800  # only a check that is itself broken takes longer: student time is limited elsewhere
 
 
-def judge(plan: Plan, submissions: list[Submission], say: Say, finished: Finished | None = None) -> None:
-    """Judge all submissions and say what happens. What is `finished` of them is not judged again.
+@dataclass(frozen=True)
+class Shared:
+    """What the judges of one machine have in common, made by the process that they were forked from.
 
-    Raises the exceptions of errors.py for what the instructor mends.
+    The sandbox, or why there is none; how a zygote and a place at the pool of training processes are had; the images;
+    and who is next, for each submission is judged by one of them.
+    """
+
+    sandbox: sandbox.Sandbox | GraderError
+    zygote: Callable[[Prelude], Lent]
+    images: data.DataSet | None
+    pool: Callable[[], socket.socket]
+    deal: Callable[[], Iterable[Submission]]
+
+
+def judge(
+    plan: Plan,
+    submissions: list[Submission],
+    say: Say,
+    finished: Finished | None = None,
+    shared: Shared | None = None,
+) -> None:
+    """Judge all submissions, or those that are dealt to this judge, and say what happens.
+
+    What is `finished` of them is not judged again. Raises the exceptions of errors.py for what the instructor mends.
     """
     torch.set_num_threads(1)
     spec = assignment.load(Path(plan.assignment))
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
-    images = data.open_default(Path(plan.data) if plan.data else None) if plan.train else None
+    images = _images(plan, shared) if plan.train else None
     device, why = choose_device(plan.device)
     secrets = (Path(plan.reference),) if plan.reference else ()
-    chosen = sandbox.choose(require=plan.require, fresh=plan.fresh, folders=secrets)
+    chosen = _chosen(plan, secrets, shared)
     if reference and chosen.isolation.level < sandbox.LEAST_FOR_HIDDEN and not plan.trust:
         raise SandboxUnavailable(
             f"hidden checks are not run at isolation level {chosen.isolation.level} ({chosen.isolation.name}), where "
@@ -59,19 +82,39 @@ def judge(plan: Plan, submissions: list[Submission], say: Say, finished: Finishe
         )
     asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
     with contextlib.ExitStack() as stack:
-        chosen, crew = _crew(chosen, plan, secrets)
+        chosen, crew = _crew(chosen, plan, secrets, shared)
         stack.enter_context(contextlib.closing(crew))
         setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
         level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
         say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
         measure = None
         if images:
-            cache = Path(plan.cache) if plan.cache else None
-            trainer = stack.enter_context(Trainer(images, device, plan.jobs, cache))
+            trainer = stack.enter_context(_trainer(plan, images, device, shared))
             measuring = _measuring(setting, plan, trainer, images, device)
             stack.callback(measuring.close)
             measure = measuring.start
-        _session(setting, submissions, crew, measure, say, finished or {})
+        _session(setting, submissions, crew, measure, say, finished or {}, shared.deal if shared else None)
+
+
+def _images(plan: Plan, shared: Shared | None) -> data.DataSet:
+    there = shared.images if shared else None
+    return there or data.open_default(Path(plan.data) if plan.data else None)
+
+
+def _chosen(plan: Plan, secrets: tuple[Path, ...], shared: Shared | None) -> sandbox.Sandbox:
+    if shared is None:
+        return sandbox.choose(require=plan.require, fresh=plan.fresh, folders=secrets)
+    if isinstance(shared.sandbox, GraderError):
+        raise shared.sandbox
+    return shared.sandbox
+
+
+def _trainer(plan: Plan, images: data.DataSet, device: str, shared: Shared | None) -> Trainer:
+    """The trainer of this judge alone, or its place at the pool, whose results lie where every judge finds them."""
+    cache = Path(plan.cache) if plan.cache else None
+    if shared is None:
+        return Trainer(images, device, plan.jobs, cache)
+    return Trainer(images, device, plan.jobs, cache or Path(plan.scratch) / "trained", Place(shared.pool))
 
 
 def _measuring(
@@ -85,7 +128,9 @@ def _measuring(
     return Measurements(setting.assignment, setting.reference, trainer, images, device, plan.speed)
 
 
-def _crew(chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...]) -> tuple[sandbox.Sandbox, Source]:
+def _crew(
+    chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...], shared: Shared | None
+) -> tuple[sandbox.Sandbox, Source]:
     """What workers come from, and what shuts them in.
 
     Behind walls a zygote may miss packages that a student has installed in an unusual place. Where there is nothing to
@@ -94,7 +139,8 @@ def _crew(chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...]) -> tup
     folder = Path(plan.scratch) / "workers"
     folder.mkdir(exist_ok=True)
     try:
-        return chosen, Crew(folder, chosen, secrets) if chosen.forks else Fresh(folder)
+        start = shared.zygote if shared else None
+        return chosen, Crew(folder, chosen, secrets, start) if chosen.forks else Fresh(folder)
     except (WorkerLost, SandboxUnavailable):
         if plan.reference:
             raise
@@ -108,8 +154,9 @@ def _session(
     measure: Callable[[Student], Future[dict[str, Measured]]] | None,
     say: Say,
     finished: Finished,
+    deal: Callable[[], Iterable[Submission]] | None,
 ) -> None:
-    """One pytest session over all submissions."""
+    """One pytest session over all submissions, or those of them that are dealt to it."""
     spec = setting.assignment
 
     def decided(case: Case, question: Question) -> None:
@@ -139,6 +186,7 @@ def _session(
         decided=decided,
         finish=finish,
         finished=finished,
+        deal=deal,
     )
     folders = [*_public(setting), *([setting.reference.checks_folder] if setting.reference else [])]
     plugin = Plugin(work)

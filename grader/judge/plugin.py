@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
 from itertools import zip_longest
@@ -56,7 +56,8 @@ class Work:
 
     `decided` hears of each question of which nothing is left to be checked, and puts it among the case's `judged`.
     `finished` are the questions, by student, that need not be run: they are among them from the start.
-    `only` are the questions that are run; none means all.
+    `only` are the questions that are run; none means all. `deal` gives those of the `submissions` that are this
+    session's, one by one, for other judges may have the others; without it all are.
     """
 
     assignment: Assignment
@@ -70,6 +71,7 @@ class Work:
     finish: Callable[[Case], None]
     only: tuple[Question, ...] = ()
     finished: Mapping[str, Mapping[str, Judged]] = field(default_factory=dict)
+    deal: Callable[[], Iterable[Submission]] | None = None
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,7 @@ class Plugin:
         """Quick checks first, trainings meanwhile, then the checks that need them."""
         quick, slow = self._by_submission(session.items)
         flying: list[Case] = []
-        for submission in self._work.submissions:
+        for submission in self._work.deal() if self._work.deal else self._work.submissions:
             case = self._begin(submission)
             later = self._later(case, slow.get(submission.student_id, []))
             self._run(case, quick.get(submission.student_id, []), later)

@@ -9,10 +9,13 @@ lines of JSON; what it has trained it writes to the cache, whole or not at all, 
 is pickled after the start. A job that takes too long is killed with its process, a process that dies is replaced, and
 the jobs beside it notice nothing. Processes are started fresh, never forked from one that has threads, and end when
 the process that started them ends.
+
+Where several judges work on a class, they share one pool of training processes (pool.py), and each has a place at it.
 """
 
 from grader.trainer.job import CapturedNetwork, Job, Outcome, PythonNetwork, captured
+from grader.trainer.place import Place
 from grader.trainer.process import Progress
 from grader.trainer.queue import Counts, Trainer
 
-__all__ = ["CapturedNetwork", "Counts", "Job", "Outcome", "Progress", "PythonNetwork", "Trainer", "captured"]
+__all__ = ["CapturedNetwork", "Counts", "Job", "Outcome", "Place", "Progress", "PythonNetwork", "Trainer", "captured"]

@@ -23,6 +23,21 @@ SPOILING = {
 }
 
 Progress = Callable[[int, int], None]
+CLOSED = "the trainer was closed"
+
+
+def ended_with(code: int | None, when: str) -> str:
+    """How a training process ended, by its exit code or the negative number of a signal."""
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        hint = ", most likely because memory ran out" if name == "SIGKILL" else ""
+        return f"the training process was ended by {name} {when}{hint}"
+    return f"the training process ended with exit code {code} {when}"
+
+
+def too_slow(wall_seconds: float) -> str:
+    """Why a training was stopped."""
+    return f"the network was still training after {wall_seconds:g} s"
 
 
 class Process:
@@ -76,13 +91,8 @@ class Process:
             process.join(ENDING_SECONDS)  # its channel closes a little before it has ended
         self.stop()
         if self._closed or process is None:
-            return "the trainer was closed"
-        code = process.exitcode
-        if code is not None and code < 0:
-            name = signal.Signals(-code).name
-            hint = ", most likely because memory ran out" if name == "SIGKILL" else ""
-            return f"the training process was ended by {name} {when}{hint}"
-        return f"the training process ended with exit code {code} {when}"
+            return CLOSED
+        return ended_with(process.exitcode, when)
 
     def stop(self) -> None:
         """End the process; the next job starts another. Only for the thread that has the process in use."""
@@ -111,4 +121,4 @@ def _await(channel: Connection, wall_seconds: float, progress: Progress | None) 
             return Verdict(reply["verdict"]), reply["reason"]
         if progress:
             progress(*reply["progress"])
-    return Verdict.TIMED_OUT, f"the network was still training after {wall_seconds:g} s"
+    return Verdict.TIMED_OUT, too_slow(wall_seconds)

@@ -21,6 +21,7 @@ from grader.data import DataSet
 from grader.model import Verdict
 from grader.trainer import cache as kept
 from grader.trainer.job import CapturedNetwork, Job, Outcome, identity
+from grader.trainer.place import Place
 from grader.trainer.process import Process, Progress
 
 CACHE_VERSION = 2  # raised when the same key would mean another result
@@ -38,11 +39,20 @@ class Counts:
 class Trainer:
     """Trains in `jobs` processes on `device`; results are kept in the folder `cache`, or until it is closed.
 
-    A context manager: on leaving, what is still queued is cancelled and what is running is stopped.
+    With a `place` at the pool of several judges the processes are the pool's, and the cache must be one that all of
+    them share. A context manager: on leaving, what is still queued is cancelled and what is running is stopped.
     """
 
-    def __init__(self, data: DataSet, device: str = "cpu", jobs: int = 1, cache: Path | None = None) -> None:
+    def __init__(
+        self,
+        data: DataSet,
+        device: str = "cpu",
+        jobs: int = 1,
+        cache: Path | None = None,
+        place: Place | None = None,
+    ) -> None:
         self._data = data
+        self._place = place
         self._device = device
         self._folder = Path(tempfile.mkdtemp(prefix="grader-trainer-"))
         self._cache = cache or self._folder / "cache"
@@ -57,11 +67,14 @@ class Trainer:
             self._idle.put(process)
 
     def __enter__(self) -> Self:
-        self._data.save(self._folder / "data.safetensors")
+        if self._place is None:
+            self._data.save(self._folder / "data.safetensors")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._place:
+            self._place.close()
         for process in self._processes:
             process.close()
         self._threads.shutdown(wait=True)
@@ -128,19 +141,40 @@ class Trainer:
             with self._lock:
                 self._counts = replace(self._counts, remembered=self._counts.remembered + 1)
             return known
+        with self._lock:
+            self._counts = replace(self._counts, done=self._counts.done + 1)
+        request = _request(key, job, path)
+        for again in (False, True) if self._place else (False,):
+            verdict, reason = self._done(key, request, job, progress, again=again)
+            if verdict is not Verdict.PASSED:
+                return Outcome(key, verdict, reason)
+            if (made := kept.read(path, key, cached=False)) is not None:
+                return made
+        return Outcome(key, Verdict.INTERNAL, f"the result of a training could not be read back from {self._cache}")
+
+    def _done(
+        self, key: str, request: bytes, job: Job, progress: Progress | None, *, again: bool
+    ) -> tuple[Verdict, str]:
+        """Have it done; twice if need be, for somebody may have killed the process, which is no fault of the network's.
+
+        `again`: another judge is said to have had it done, and its result cannot be read.
+        """
+        verdict, reason = Verdict.CRASHED, ""
+        for _ in range(2):
+            if verdict is Verdict.CRASHED:
+                verdict, reason = self._once(key, request, job.wall_seconds, progress, again=again)
+        return verdict, reason
+
+    def _once(
+        self, key: str, request: bytes, seconds: float, progress: Progress | None, *, again: bool
+    ) -> tuple[Verdict, str]:
+        if self._place:
+            return self._place.run(key, request, seconds, self._device, progress, again=again)
         process = self._idle.get()
         try:
-            with self._lock:
-                self._counts = replace(self._counts, done=self._counts.done + 1)
-            verdict, reason = process.run(_request(key, job, path), job.wall_seconds, progress)
-            if verdict is Verdict.CRASHED:  # somebody may have killed it, and that is no fault of the network's
-                verdict, reason = process.run(_request(key, job, path), job.wall_seconds, progress)
+            return process.run(request, seconds, progress)
         finally:
             self._idle.put(process)
-        if verdict is not Verdict.PASSED:
-            return Outcome(key, verdict, reason)
-        lost = Outcome(key, Verdict.INTERNAL, f"the result of a training could not be read back from {self._cache}")
-        return kept.read(path, key, cached=False) or lost
 
 
 def _request(key: str, job: Job, path: Path) -> bytes:

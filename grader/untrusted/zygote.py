@@ -39,7 +39,7 @@ LAYERS = "--layers"  # no question has a network
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m` this: `FD [--layers] MODULE...` serves a control socket; `--fresh MEMORY CPU` is one worker on pipes."""
+    """`python -m` this: `FD [--layers] MODULE...` serves a control socket; `--fresh MEMORY CPU` is one on pipes."""
     if arguments[0] == "--fresh":
         fresh(int(arguments[1]), int(arguments[2]))
     control = socket.socket(fileno=int(arguments[0]))

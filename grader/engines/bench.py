@@ -1,0 +1,377 @@
+"""The bench: the warm process that the judges of a machine are forked from. Trusted; runs no student code. Linux only.
+
+Theory of operation. To import torch costs seconds of processor time, so the judges of a machine have it from one
+process that has done so, as do the training processes. While it imports, the zygote, which it starts first, does the
+same on another core. All judges share that zygote, and the second one, with torchvision, if it comes to that; when one
+dies, the bench starts another. The judges draw submissions from one deck, a file whose place they share, so that none
+idles as long as one is left; a judge that dies takes along only what it had begun.
+
+The zygote is a program of its own and not a fork of the bench's. What is forked has its mother's addresses, stack
+canaries and seed of hashes, and student code can read those in its own memory: it would know where everything lies in
+the judge, which reads what student code sends. No test could show that to be harmless.
+
+    coordinator -> bench   descriptors: the deck, and a channel for each judge; then a pickled Order
+    bench -> coordinator   {"judge": number, "code": exit code} when one has ended
+    judge -> bench         {"want": "zygote", "modules": [...]} or {"want": "pool"}
+    bench -> judge         what was wanted, with a descriptor; or {"failed": class of the exception, "text": why}
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import os
+import pickle
+import select
+import signal
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from grader import assignment, errors, forked, sandbox
+from grader.engines.job import Finished
+from grader.model import Submission
+from grader.plan import Plan
+from grader.processes.origin import PLAIN, Lent, Zygote
+
+if TYPE_CHECKING:
+    from grader.data import DataSet
+
+CARD_BYTES = 4
+MOST_JUDGES = 64  # descriptors that one message can carry, and more
+NETWORKS = (b"optim", b"export", b"compile", b"dynamo", b"torch.fx", b"torchvision")
+"""What code names that needs the parts of torch for networks written down, which take seconds to load."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the judges of one job are to do."""
+
+    plan: Plan
+    submissions: tuple[Submission, ...]
+    finished: Finished
+
+
+def send(control: socket.socket, order: Order, descriptors: list[int]) -> None:
+    """The coordinator's side of `receive`."""
+    body = pickle.dumps(order)
+    socket.send_fds(control, [len(body).to_bytes(8)], descriptors)
+    control.sendall(body)
+
+
+def receive(control: socket.socket) -> tuple[Order, list[int]] | None:
+    """An order, with the deck and the judges' channels; None when the coordinator is gone."""
+    size, descriptors, _, _ = socket.recv_fds(control, 8, MOST_JUDGES + 1)
+    body = bytearray()
+    while size and len(body) < int.from_bytes(size):
+        part = control.recv(1 << 20)
+        if not part:
+            return None
+        body += part
+    return (pickle.loads(body), descriptors) if size else None  # noqa: S301  # from the coordinator, as this program is
+
+
+def main(fd: int) -> None:
+    """The bench's process, given the descriptor of its control socket."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the coordinator's
+    forked.end_with(os.getppid())
+    control = socket.socket(fileno=fd)
+    if (received := receive(control)) is None:
+        return
+    bench = Bench(control, received[0])
+    bench.warm()
+    bench.serve(*received)
+    bench.close()
+    os._exit(0)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """A judge that was forked: its number, and the socket on which it asks."""
+
+    number: int
+    asks: socket.socket
+
+
+class Bench:
+    """Gets warm once, then forks judges as they are ordered and gives them what they ask for."""
+
+    def __init__(self, control: socket.socket, order: Order) -> None:
+        self._control = control
+        self._plan = order.plan
+        self._scratch = Path(order.plan.scratch) / "workers"
+        self._sandbox: sandbox.Sandbox | errors.GraderError
+        self._zygotes: dict[tuple[str, ...], Zygote] = {}
+        self._networks = _with_networks(order)
+        self._images: DataSet | None = None
+        self._judges: dict[int, _Judge] = {}
+        self._pool: tuple[int, socket.socket] | None = None
+        self._wake, self._waker = socket.socketpair()
+
+    # ----------------------------------------------------------------------------------------------------------- warm
+
+    def warm(self) -> None:
+        """Start the zygote, import what judges need while it does so too, and read the images."""
+        self._scratch.mkdir(exist_ok=True)
+        self._sandbox = self._chosen()
+        _import_what_judges_need()
+        if self._plan.train:
+            self._images = self._opened()
+        if zygote := self._zygotes.get(PLAIN):
+            try:
+                zygote.ready()
+            except errors.GraderError:  # the judge is told when it asks, as it would be then
+                del self._zygotes[PLAIN]
+        gc.collect()
+        gc.freeze()
+
+    def _chosen(self) -> sandbox.Sandbox | errors.GraderError:
+        """The sandbox, with a zygote that gets warm in it; or why there is none."""
+        try:
+            chosen = sandbox.choose(self._plan.require, self._plan.fresh, self._secrets)
+            if chosen.forks:
+                self._zygotes[PLAIN] = self._zygote(chosen, PLAIN, wait=False)
+        except errors.SandboxUnavailable as e:
+            return e
+        except errors.WorkerLost:
+            return chosen
+        return chosen
+
+    @property
+    def _secrets(self) -> tuple[Path, ...]:
+        return (Path(self._plan.reference),) if self._plan.reference else ()
+
+    def _zygote(self, chosen: sandbox.Sandbox, modules: tuple[str, ...], *, wait: bool) -> Zygote:
+        return Zygote(self._scratch, modules, chosen, self._secrets, networks=self._networks, wait=wait)
+
+    def _opened(self) -> DataSet | None:
+        """The images; without them a judge reads them itself, and says what is wrong."""
+        from grader import data
+
+        with contextlib.suppress(errors.GraderError):
+            return data.open_default(Path(self._plan.data) if self._plan.data else None)
+        return None
+
+    # ---------------------------------------------------------------------------------------------------------- serve
+
+    def serve(self, order: Order, descriptors: list[int]) -> None:
+        """Until the coordinator closes the control socket."""
+        for end in (self._wake, self._waker):
+            end.setblocking(False)
+        signal.set_wakeup_fd(self._waker.fileno())
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        received: tuple[Order, list[int]] | None = (order, descriptors)
+        while received:
+            self._seat(*received)
+            while not self._attend():
+                pass
+            received = receive(self._control)
+
+    def _attend(self) -> bool:
+        """What judges ask for, and their ends; True when the coordinator has something to say."""
+        asking = {judge.asks: judge for judge in self._judges.values()}
+        ready, _, _ = select.select([self._control, self._wake, *asking], [], [])
+        for sock in (s for s in ready if s in asking):
+            self._answer(sock)
+        if self._wake in ready:
+            with contextlib.suppress(BlockingIOError):
+                self._wake.recv(4096)
+        self._reap()
+        return self._control in ready
+
+    def _seat(self, order: Order, descriptors: list[int]) -> None:
+        """Fork the judges of an order."""
+        deck, *channels = descriptors
+        for number, channel in enumerate(channels):
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            pid, mother = self._forked()
+            if pid == 0:
+                self._become_judge(mother, order, _Place(channel, deck, theirs))
+            theirs.close()
+            self._judges[pid] = _Judge(number, ours)
+        for fd in descriptors:
+            os.close(fd)
+
+    def _forked(self) -> tuple[int, int]:
+        """os.fork's answer, and our own process id."""
+        forked.refuse_threads()
+        mother = os.getpid()
+        return os.fork(), mother
+
+    def _become_judge(self, mother: int, order: Order, place: _Place) -> NoReturn:
+        """What is forked. It never comes back, so that all we refer to stays."""
+        code = 1
+        try:
+            forked.settle("judge", mother, [place.channel, place.deck, place.asks.fileno()])
+            place.judge(order, self._sandbox, self._images)
+            code = 0
+        except BaseException:  # noqa: BLE001  # the last words of this process
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    def _reap(self) -> None:
+        """Tell of the judges that have ended."""
+        for pid in list(self._judges):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                judge = self._judges.pop(pid)
+                judge.asks.close()
+                self._say({"judge": judge.number, "code": os.waitstatus_to_exitcode(status)})
+
+    def _say(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(OSError):  # the coordinator may have gone
+            self._control.sendall(json.dumps(message).encode() + b"\n")
+
+    # --------------------------------------------------------------------------------------------------------- answer
+
+    def _answer(self, sock: socket.socket) -> None:
+        """Give a judge what it asks for."""
+        with contextlib.suppress(OSError):  # one that is gone is reaped
+            data = sock.recv(65536)
+            if not data:
+                return
+            wanted = json.loads(data)
+            try:
+                self._give(sock, wanted)
+            except (errors.SandboxUnavailable, errors.WorkerLost) as e:
+                sock.send(json.dumps({"failed": type(e).__name__, "text": str(e)}).encode())
+
+    def _give(self, sock: socket.socket, wanted: dict[str, Any]) -> None:
+        if wanted["want"] == "pool":
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                socket.send_fds(self._pool_control(), [b"judge"], [ours.fileno()])
+                socket.send_fds(sock, [b"{}"], [theirs.fileno()])
+            return
+        self._living(tuple(wanted["modules"])).lend(sock)
+
+    def _living(self, modules: tuple[str, ...]) -> Zygote:
+        """The zygote that has imported these modules, started anew when there is none or it has died."""
+        zygote = self._zygotes.get(modules)
+        if zygote is None or not zygote.alive:
+            if isinstance(self._sandbox, errors.GraderError):
+                raise self._sandbox
+            if zygote:
+                zygote.close()
+            zygote = self._zygotes[modules] = self._zygote(self._sandbox, modules, wait=True)
+        return zygote
+
+    def _pool_control(self) -> socket.socket:
+        """Where judges are announced to the pool, which is forked when first asked for, and anew when it has died."""
+        if self._pool and os.waitpid(self._pool[0], os.WNOHANG)[0]:
+            self._pool[1].close()
+            self._pool = None
+        if self._pool is None:
+            ours, theirs = socket.socketpair()
+            pid, mother = self._forked()
+            if pid == 0:
+                self._become_pool(mother, theirs)
+            theirs.close()
+            self._pool = pid, ours
+        return self._pool[1]
+
+    def _become_pool(self, mother: int, control: socket.socket) -> NoReturn:
+        from grader.trainer.pool import Pool
+
+        code = 1
+        try:
+            forked.settle("trainer", mother, [control.fileno()])
+            assert self._images is not None  # noqa: S101  # a judge without images does not ask
+            Pool(control, self._images, self._plan.jobs).serve()
+            code = 0
+        except BaseException:  # noqa: BLE001  # the last words of this process
+            traceback.print_exc()
+        finally:
+            sys.stderr.flush()
+            os._exit(code)
+
+    def close(self) -> None:
+        """End all that comes from here."""
+        for pid in [*self._judges, *([self._pool[0]] if self._pool else [])]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+        for zygote in self._zygotes.values():
+            zygote.close()
+
+
+def _import_what_judges_need() -> None:
+    """torch comes with it; this process is forked, so it stays at one thread."""
+    import torch
+
+    from grader.judge import judge  # noqa: F401  # for those that are forked
+
+    torch.set_num_threads(1)
+
+
+def _with_networks(order: Order) -> bool:
+    """Whether a question has a network, or a submission names what needs torch's parts for them."""
+    try:
+        questions = assignment.load(Path(order.plan.assignment)).questions
+    except errors.GraderError:  # a judge says so
+        return False
+    asked = [q for q in questions if q.id in order.plan.questions or not order.plan.questions]
+    files = [file.data for s in order.submissions for file in s.files]
+    return any(q.network for q in asked) or any(word in text for text in files for word in NETWORKS)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A judge's descriptors: its channel to the coordinator, the deck, and the socket on which it asks the bench."""
+
+    channel: int
+    deck: int
+    asks: socket.socket
+
+    def judge(self, order: Order, chosen: sandbox.Sandbox | errors.GraderError, images: DataSet | None) -> None:
+        """The judge's whole life."""
+        from grader.judge import judge
+
+        lock = threading.Lock()
+
+        def zygote(modules: tuple[str, ...]) -> Lent:
+            with lock:
+                answer, descriptor = self._asked({"want": "zygote", "modules": modules})
+            scratch = Path(order.plan.scratch) / "workers"
+            return Lent(scratch, socket.socket(fileno=descriptor), answer["pid"], answer["level"])
+
+        def pool() -> socket.socket:
+            with lock:
+                return socket.socket(fileno=self._asked({"want": "pool"})[1])
+
+        def deal() -> Iterator[Submission]:
+            while card := os.read(self.deck, CARD_BYTES):
+                yield order.submissions[int.from_bytes(card)]
+
+        with Connection(self.channel) as connection:
+
+            def say(event: str, **values: Any) -> None:
+                connection.send_bytes(json.dumps({"event": event, **values}).encode())
+
+            shared = judge.Shared(chosen, zygote, images, pool, deal)
+            try:
+                judge.judge(order.plan, list(order.submissions), say, order.finished, shared)
+            except errors.GraderError as e:
+                say("error", type=type(e).__name__, text=str(e))
+            say("done")
+
+    def _asked(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        """What the bench gives. Raises the exception that it met."""
+        try:
+            self.asks.send(json.dumps(wanted).encode())
+            data, descriptors, _, _ = socket.recv_fds(self.asks, 65536, 1)
+            answer = json.loads(data)
+        except (OSError, ValueError) as e:
+            raise errors.WorkerLost(f"the bench is gone: {e!r}") from e
+        if "failed" in answer:
+            raise getattr(errors, answer["failed"])(answer["text"])
+        return answer, descriptors[0]

@@ -1,0 +1,49 @@
+"""What a process that was forked from a trusted one does first. Linux only.
+
+A fork has every descriptor of its mother, and as long as one process holds an end of a connection the other end does
+not learn that whom it talks to is dead.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from collections.abc import Iterable
+from pathlib import Path
+
+MOST_DESCRIPTORS = 1 << 20
+
+
+def settle(name: str, mother: int, keep: Iterable[int]) -> None:
+    """Close every descriptor but standard input, output and error and those to `keep`; end when `mother` does.
+
+    The process is shown as `name` by ps and top. Objects that own a closed descriptor must stay referenced, or they
+    would close one that has its number since.
+    """
+    end_with(mother)
+    with contextlib.suppress(OSError):  # some containers have /proc read-only
+        Path("/proc/self/comm").write_text(name, encoding="ascii")
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    first = 3
+    for fd in sorted(keep):
+        os.closerange(first, fd)
+        first = fd + 1
+    os.closerange(first, MOST_DESCRIPTORS)
+
+
+def end_with(mother: int) -> None:
+    """Be killed when the process that started this one ends, killed or not."""
+    from grader.sandbox import kernel  # only Linux has it
+
+    kernel.prctl(kernel.SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+    if os.getppid() != mother:  # it has ended meanwhile, and the kernel would not say so any more
+        os._exit(1)
+
+
+def refuse_threads() -> None:
+    """Raise RuntimeError unless this process has one thread: the locks of others would never be released in a fork."""
+    count = len(list(Path("/proc/self/task").iterdir()))
+    if count != 1:
+        raise RuntimeError(f"a process with {count} threads was to be forked")
