@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import pairwise
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -25,6 +26,9 @@ CHARTS: dict[str, Callable[[str], Markup]] = {
     "learning_curve": lambda _: charts.learning_curve(CURVE, T),
     "confusion": lambda name: charts.confusion([name, "car"], [[3, 1], [0, 4]], T),
     "distribution": lambda _: charts.distribution([0, 2, 5], 60, T),
+    "question_bar": lambda _: charts.question_bar(4, 5, 13, T),
+    "discrimination": lambda _: charts.discrimination(-0.04, -0.4, 0.34, T),
+    "verdict_mix": lambda _: charts.verdict_mix([("bad", 2), ("good", 5)], T),
     "sparkline": lambda _: charts.sparkline([0, 2, 5], 60, T),
     "share_bar": lambda _: charts.share_bar(3, 4, "bad", T),
     "difference": lambda _: charts.difference(GAP, T),
@@ -157,6 +161,20 @@ def test_networks_with_more_parameters_are_further_right() -> None:
     chart = charts.networks([Dot("small", 1_000, 0.5), Dot("large", 4_020_358, 0.5)], [], T)
     small, large = (float(c.get("cx", "")) for c in found(chart, "circle"))
     assert small < large < charts.WIDTH
+
+
+def test_dots_that_would_cover_one_another_stand_side_by_side_at_their_height_and_near_their_size() -> None:
+    dots = [Dot(f"s{i}", 62_006, 0.6) for i in range(3)]
+    circles = found(charts.networks(dots, [], T), "circle", "mark")
+    across = sorted(float(c.get("cx", "")) for c in circles)
+    assert len({c.get("cy") for c in circles}) == 1
+    assert [b - a for a, b in pairwise(across)] == pytest.approx([8, 8], abs=0.11)
+
+
+def test_a_correlation_of_nothing_lies_on_the_line_in_the_middle() -> None:
+    chart = charts.discrimination(0, -0.3, 0.3, T)
+    (dot,), (line,) = found(chart, "circle"), found(chart, "line", "chance")
+    assert dot.get("cx") == line.get("x1")
 
 
 def test_networks_of_one_size_still_have_an_axis() -> None:

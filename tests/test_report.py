@@ -328,6 +328,19 @@ def test_the_class_page_answers_who_needs_a_person_first() -> None:
     assert page.ids("h3")[:4] == ["internal", "unmarked", "stopped", "flagged"]
 
 
+def test_lost_points_stand_out_in_the_table_and_pending_ones_do_not() -> None:
+    explained = gradebooks.check(Verdict.UNGRADED, "the explanation", 5.0, id="explanation")
+    cards = []
+    for name, verdict in (("full", Verdict.PASSED), ("none", Verdict.FAILED)):
+        card = gradebooks.failing(name, verdict)
+        question = card.questions[0].model_copy(update={"checks": (*card.questions[0].checks, explained)})
+        cards.append(card.model_copy(update={"questions": (question,)}))
+    page = report.class_page(gradebooks.book(cards))
+    rows = re.findall(r"<tr data-has.*?</tr>", page, re.DOTALL)
+    assert ["zero" in row.replace("tint zero", "") for row in rows] == [False, True]
+    assert "part" not in rows[0]
+
+
 def test_flags_are_for_the_instructor_alone(tmp_path: Path) -> None:
     flag = "LeNet knows the test images better than their mirror images."
     card = gradebooks.scorecard("ada").model_copy(update={"flags": (flag,)})
@@ -350,7 +363,7 @@ def test_more_seeds_are_shown_where_they_were_needed() -> None:
 
 @pytest.mark.parametrize(
     ("lang", "caption"),
-    [("en", "true: car; said: bird (92.0 %)"), ("zh-TW", "正確：car；回答：bird（92.0 %）")],  # noqa: RUF001
+    [("en", "true: car; said: bird (92 %)"), ("zh-TW", "正確：car；回答：bird（92 %）")],  # noqa: RUF001
 )
 def test_confident_mistakes_are_shown_with_their_images(lang: str, caption: str) -> None:
     network = gradebooks.model("q6_lenet", "LeNet", [0.57] * 10)
@@ -615,10 +628,10 @@ def test_every_text_that_the_code_names_exists_and_every_text_is_used() -> None:
     files = [
         *content.folder("reports").glob("*.j2"),
         *((ROOT / "grader" / f"{name}.py") for name in ("report/__init__", "report/wording")),
-        *(ROOT / "grader" / "charts").glob("*.py"),
+        *(p for folder in ("charts", "terminal", "live") for p in (ROOT / "grader" / folder).glob("*.py")),
     ]
     source = "".join(p.read_text(encoding="utf-8") for p in files)
-    named = set(re.findall(r'"((?:page|student|model|fine|class|chart)\.[a-z_]*[a-z])"', source))
+    named = set(re.findall(r'"((?:page|student|model|fine|class|chart|terminal)\.[a-z_]*[a-z])"', source))
     families = ("verdict.", "mark.", "month.", "next.", "visibility.", "conclusion.")  # looked up by value
     assert named - catalogue("en").keys() == set()
     assert [k for k in catalogue("en") if k not in named and not k.startswith(families)] == []

@@ -6,7 +6,7 @@ Accuracy always runs from 0 to 100 %.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,6 +34,8 @@ from grader.model import ClassAccuracy, Epoch
 from grader.text import brief
 
 MATRIX_LIMIT = 20  # classes beyond which a confusion matrix cannot be read
+DOT = 8.0  # from the middle of one dot to the next
+MOST_STEPS = 3  # of them to a side, the first its own place: further off it would seem another size
 
 
 @dataclass(frozen=True)
@@ -123,10 +125,10 @@ def networks(
     parts: list[Markup] = []
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
         parts.extend(gridline(y(value), f"{value:.0%}", left, right))
-    for power in range(int(x.low), int(x.high) + 1):
-        anchor = "end" if power == x.high else "middle"
-        parts.append(tag("line", cls="grid", x1=x(power), x2=x(power), y1=top, y2=bottom))
-        parts.append(tag("text", short_count(10**power), cls="tick", x=x(power), y=bottom + 16, text_anchor=anchor))
+    for at, name in _powers(int(x.low), int(x.high)):
+        anchor = "end" if at == x.high else "middle"
+        parts.append(tag("line", cls="grid", x1=x(at), x2=x(at), y1=top, y2=bottom))
+        parts.append(tag("text", name, cls="tick", x=x(at), y=bottom + 16, text_anchor=anchor))
     parts.append(
         tag(
             "text",
@@ -137,10 +139,12 @@ def networks(
             text_anchor="end",
         )
     )
-    for index, dots in [(0, students), *((i, [b]) for i, b in enumerate(baselines, 1))]:
+    placed: list[tuple[float, float]] = []
+    for index, dots in [*((i, [b]) for i, b in enumerate(baselines, 1)), (0, students)]:
         for dot in dots:
             tip = tag("title", f"{brief(dot.title, TITLE_LIMIT)}: {percent(dot.accuracy)}, {dot.size:,}")
-            parts.append(tag("g", tip + mark(index, x(math.log10(max(dot.size, 1))), y(dot.accuracy))))
+            placed.append(_free(x(math.log10(max(dot.size, 1))), y(dot.accuracy), placed, (left, right)))
+            parts.append(tag("g", tip + mark(index, *placed[-1])))
     desc = t(
         "chart.networks_desc", count=len(students), baselines=", ".join(brief(b.title, TITLE_LIMIT) for b in baselines)
     )
@@ -151,6 +155,23 @@ def networks(
         parts,
         cls="scatter",
     )
+
+
+def _powers(low: int, high: int) -> Iterator[tuple[float, str]]:
+    """The marks of a logarithmic axis: the powers of ten, and two and five times each where there are few."""
+    for power in range(low, high + 1):
+        for times in (1, 2, 5) if high - low < 2 and power < high else (1,):
+            yield power + math.log10(times), short_count(times * 10**power)
+
+
+def _free(x: float, y: float, placed: Sequence[tuple[float, float]], ends: tuple[float, float]) -> tuple[float, float]:
+    """The place for a dot nearest to its own where it covers no other, to the side alone: its height is its value."""
+    for step in range(MOST_STEPS):
+        for sign in (1, -1):
+            at = x + sign * step * DOT
+            if ends[0] <= at <= ends[1] and all(math.hypot(at - a, y - b) >= DOT for a, b in placed):
+                return at, y
+    return x, y
 
 
 def _interval(series: Series, row: int, index: int, x: Scale, y: float) -> list[Markup]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from markupsafe import Markup
 
-from grader.charts.svg import WIDTH, Scale, Text, svg, tag
+from grader.charts.svg import WIDTH, Scale, Text, mark, svg, tag
 
 
 def points_bar(points: float, pending: float, maximum: float, t: Text) -> Markup:
@@ -74,6 +74,33 @@ def share_bar(count: int, total: int, tone: str, t: Text) -> Markup:
     ]
     title = t("chart.share", count=count, total=total)
     return svg(10, title, title, parts, width=width, cls="spark")
+
+
+def question_bar(points: float, pending: float, maximum: float, t: Text) -> Markup:
+    """`points_bar` of one question, small enough for a table's cell."""
+    width = 110.0
+    scale = width / maximum if maximum else 0.0
+    parts = [
+        tag("rect", cls="track", x=0, y=0, width=width, height=10, rx=2),
+        tag("rect", cls="reached", x=0, y=0, width=points * scale, height=10, rx=2),
+        tag("rect", cls="waiting", x=points * scale, y=0, width=pending * scale, height=10, rx=2),
+    ]
+    desc = t("chart.points_desc", points=f"{points:g}", max=f"{maximum:g}", pending=f"{pending:g}")
+    return svg(10, t("chart.points"), desc, parts, width=width, cls="spark")
+
+
+def discrimination(value: float, low: float, high: float, t: Text) -> Markup:
+    """A correlation with its interval on a scale from -1 to 1; the line in the middle is none at all."""
+    width, y = 110.0, 7.0
+    x = Scale(-1, 1, 3, width - 3)
+    parts = [
+        tag("line", cls="axis", x1=x(-1), x2=x(1), y1=y, y2=y),
+        tag("line", cls="chance", x1=x(0), x2=x(0), y1=0, y2=2 * y),
+        tag("line", cls="whisker s0", x1=x(low), x2=x(high), y1=y, y2=y),
+        mark(0, x(value), y),
+    ]
+    desc = t("chart.discrimination_desc", value=f"{value:+.2f}", low=f"{low:+.2f}", high=f"{high:+.2f}")
+    return svg(2 * y, t("chart.discrimination"), desc, parts, width=width, cls="spark")
 
 
 def verdict_mix(counts: Sequence[tuple[str, int]], t: Text) -> Markup:

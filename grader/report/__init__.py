@@ -20,7 +20,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from grader import charts, content, window
-from grader.model import Gradebook, ModelResult, Scorecard, Verdict, Visibility
+from grader.model import Gradebook, ModelResult, QuestionResult, Scorecard, Verdict, Visibility
 from grader.report import compiled, failures, items, layout, networks, phrases, summary, table
 from grader.report.wording import Strings, strings
 from grader.text import brief, clip, plain
@@ -176,6 +176,7 @@ def _environment() -> jinja2.Environment:
         "tone": _tone,
         "tones": lambda counts: [(_tone(v), n) for v, n in counts],
         "question_points": lambda card: {q.id: q.points for q in card.questions},
+        "tints": lambda card: {q.id: _tint(q) for q in card.questions},
         "students_of": lambda cases: len({student for case in cases for student, _ in case.students}),
         "seeds_of": _seeds,
         "accuracies": lambda card: {m.question: m.mean_accuracy for m in card.models},
@@ -187,6 +188,7 @@ def _environment() -> jinja2.Environment:
         "signed": lambda fraction: _signed(f"{fraction * 100:+.1f}"),
         "thousands": lambda number: f"{number:,}",
         "correlation": lambda value: _signed(f"{value:+.2f}"),
+        "whole": lambda fraction: f"{fraction * 100:.0f}\N{NO-BREAK SPACE}%",
         "heading": lambda title: brief(title, HEADING),
         "brief": lambda message: brief(message, BRIEF),
     }
@@ -212,6 +214,13 @@ def _seeds(model: ModelResult, t: Strings) -> str:
         for s in model.seeds
     ]
     return t("model.seeds_value", list="; ".join(each))
+
+
+def _tint(question: QuestionResult) -> str:
+    """How a question's points stand out in the table: none at all, some of them lost, or none lost so far."""
+    if question.points + question.pending_points >= question.max_points:
+        return ""
+    return "part" if question.points else "zero"
 
 
 def _tone(verdict: Verdict) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
@@ -30,12 +30,20 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
+class Place:
+    """The title of a question and of those of its checks that ended alike."""
+
+    question: str
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Case:
-    """A verdict with a message (numbers aside), and whom it met: (student id, the checks in words)."""
+    """A verdict with a message (numbers aside), and whom it met: (student id, the questions with their checks)."""
 
     verdict: Verdict
     message: str
-    students: tuple[tuple[str, tuple[str, ...]], ...]
+    students: tuple[tuple[str, tuple[Place, ...]], ...]
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def questions(scorecards: Sequence[Scorecard]) -> list[QuestionSummary]:
 
 def cases(scorecards: Sequence[Scorecard], verdicts: Sequence[Verdict]) -> list[Case]:
     """Checks that ended in one of the verdicts, grouped; the most urgent and then the most frequent first."""
-    groups: dict[tuple[Verdict, str], dict[str, list[str]]] = {}
+    groups: dict[tuple[Verdict, str], dict[str, dict[str, list[str]]]] = {}
     messages: dict[tuple[Verdict, str], str] = {}
     for scorecard in scorecards:
         for question in scorecard.questions:
@@ -142,13 +150,17 @@ def cases(scorecards: Sequence[Scorecard], verdicts: Sequence[Verdict]) -> list[
                 if check.verdict in verdicts:
                     key = (check.verdict, NUMBER.sub("#", check.message))
                     messages.setdefault(key, check.message)
-                    places = groups.setdefault(key, {}).setdefault(scorecard.student_id, [])
-                    places.append(f"{question.title}: {check.title}")
+                    places = groups.setdefault(key, {}).setdefault(scorecard.student_id, {})
+                    places.setdefault(question.title, []).append(check.title)
     found = [
-        Case(key[0], messages[key], tuple((student, tuple(places)) for student, places in students.items()))
+        Case(key[0], messages[key], tuple((student, _places(found)) for student, found in students.items()))
         for key, students in groups.items()
     ]
     return sorted(found, key=lambda c: (urgency(c.verdict), -len(c.students)))
+
+
+def _places(found: Mapping[str, Sequence[str]]) -> tuple[Place, ...]:
+    return tuple(Place(question, tuple(checks)) for question, checks in found.items())
 
 
 def waiting(gradebook: Gradebook) -> list[Waiting]:
