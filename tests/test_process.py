@@ -77,6 +77,15 @@ def test_a_worker_says_ready_and_answers(worker: Worker):
     assert worker.ask(run_request(torch.ones(3)), 20).tensors["output"].tolist() == [2, 2, 2]
 
 
+def test_what_a_function_draws_follows_from_the_seed_of_its_request(worker: Worker):
+    worker.ask(load_request("import torch\ndef double(x):\n    return torch.rand(3)\n"), 20)
+    request = run_request(torch.ones(1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(request.body["seed"])
+        expected = torch.rand(3)
+    assert all(torch.equal(worker.ask(request, 20).tensors["output"], expected) for _ in range(2))
+
+
 def test_a_second_worker_knows_nothing_of_the_first(zygote: Zygote):
     for value in (1, 2):
         worker = zygote.worker(ALLOWANCE)
