@@ -51,13 +51,18 @@ class Extension:
 
 @dataclass(frozen=True)
 class Rules:
-    """All that decides lateness. `due` is from the command line; ids are in lower case; `files` takes files' times."""
+    """All that decides lateness; ids are in lower case, and `files` takes files' times.
+
+    `due` is from the command line, or `due_by` says where it is from; `sent_by` says who tells when it was handed in.
+    """
 
     policy: Policy
     due: datetime | None = None
     extensions: Mapping[str, Extension] = field(default_factory=dict)
     times: Mapping[str, datetime] = field(default_factory=dict)
     files: bool = False
+    due_by: str = "the command line"
+    sent_by: str = "the platform's export"
 
 
 def assessed(submission: Submission, rules: Rules) -> Submission:
@@ -77,7 +82,7 @@ def assessed(submission: Submission, rules: Rules) -> Submission:
 def _handed_in(submission: Submission, rules: Rules) -> tuple[datetime | None, str]:
     """When it was handed in, and who says so: the platform, else the list of times, else the files."""
     if submission.submitted_at:
-        return submission.submitted_at, "the platform's export"
+        return submission.submitted_at, rules.sent_by
     listed = [rules.times[key] for key in keys(submission) if key in rules.times]
     if listed:
         return max(listed), "the list of times"
@@ -88,7 +93,7 @@ def _handed_in(submission: Submission, rules: Rules) -> tuple[datetime | None, s
 
 def _due(submission: Submission, rules: Rules) -> tuple[datetime | None, str]:
     """When it is due, and who says so; a group has the latest date of its members."""
-    due, set_by = (rules.due, "the command line") if rules.due else (rules.policy.due, "the assignment")
+    due, set_by = (rules.due, rules.due_by) if rules.due else (rules.policy.due, "the assignment")
     granted = [rules.extensions[key] for key in keys(submission) if key in rules.extensions]
     dates = [date for extension in granted if (date := extension.due or _after(due, extension.hours))]
     return (max(dates), "an extension") if dates else (due, set_by)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from grader.errors import SandboxUnavailable, UsageError
-from grader.lms import autograder, on_gradescope, on_submitty, on_vpl
+from grader.lms import autograder, capacity, on_gradescope, on_submitty, on_vpl
 from grader.lms.autograder import Kit, State, Task
 from grader.lms.autograders import AUTOGRADERS
 from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Verdict, Visibility
@@ -140,6 +140,48 @@ def test_lateness_is_told_and_costs_what_the_assignment_says(tiny: Tiny, tmp_pat
     assert ("That costs 10 % of the points reached." in results["output"]) == bool(policy)
 
 
+def test_the_reasons_are_the_platforms_own(tiny: Tiny, tmp_path: Path):
+    """Which attempt it is, and that the dates are the platform's, not a command line's."""
+    root = tmp_path / "autograder"
+    unpacked(packed(tiny, "gradescope"), root / "source")
+    (root / "submission").mkdir()
+    (root / "submission_metadata.json").write_text(json.dumps(gradescope_metadata()))
+    card = gradebooks.failing("ada", Verdict.PASSED)
+    state = autograder.run(AUTOGRADERS["gradescope"], root, root / "source", lambda *_: card)
+    assert "Attempt 2." in state.remarks
+    assert state.card.lateness
+    assert "(the platform), handed in 2026-03-01 09:00 -08:00 (the platform)" in state.card.lateness.why
+
+
+@pytest.mark.parametrize(("text", "small"), [("805306368\n", True), ("3221225472\n", False), ("max\n", False)])
+def test_in_a_small_container_no_network_learns_and_it_is_said(tmp_path: Path, text: str, small: bool):
+    (tmp_path / "memory.max").write_text(text)
+    said = capacity.too_small((tmp_path / "none", tmp_path / "memory.max"))
+    assert said == (
+        "This container has 0.8 GB of memory: what needs a network to learn is graded later." if small else ""
+    )
+
+
+def test_a_link_in_a_checkout_leads_no_result_elsewhere(tmp_path: Path):
+    (tmp_path / "elsewhere").write_text("mine")
+    (tmp_path / ".result.json.part").symlink_to(tmp_path / "elsewhere")
+    autograder.replace_file(tmp_path / "result.json", "ours")
+    assert (tmp_path / "elsewhere").read_text() == "mine"
+    assert (tmp_path / "result.json").read_text() == "ours"
+
+
+@pytest.mark.parametrize("platform", ["classroom50", "submitty"])
+def test_the_page_lies_where_the_platform_takes_files_from(tmp_path: Path, platform: str):
+    """It is whole by itself, and says nothing of hidden checks that may not be seen yet."""
+    hidden = gradebooks.check(Verdict.FAILED, CANARY, 3, visibility=Visibility.HIDDEN)
+    AUTOGRADERS[platform].write(tmp_path, state(gradebooks.check(Verdict.PASSED, "small", 1), hidden), KIT)
+    (page,) = tmp_path.rglob("report.html")
+    text = page.read_text(encoding="utf-8")
+    assert "Q1 Double" in text
+    assert "Hidden checks:" not in text
+    assert CANARY not in text
+
+
 def test_a_fault_of_ours_costs_nothing_and_is_told_to_staff(tiny: Tiny, tmp_path: Path):
     root = tmp_path / "autograder"
     unpacked(packed(tiny, "gradescope"), root / "source")
@@ -159,9 +201,10 @@ def test_a_fault_of_ours_costs_nothing_and_is_told_to_staff(tiny: Tiny, tmp_path
 def test_a_message_of_any_characters_is_written(tmp_path: Path, platform: str):
     message = "half \ud800 null \0 \x1b[31mred\x1b[0m \u202eright |--|> :=>> `</script> 🙂\n" * 2000
     AUTOGRADERS[platform].write(tmp_path, state(gradebooks.check(Verdict.FAILED, message=message)), KIT)
-    written = [p.read_text(encoding="utf-8") for p in tmp_path.rglob("*") if p.is_file()]
-    assert any("🙂" in text or "\\ud83d" in text for text in written)
-    assert not [t for t in written if "\x1b" in t or "\u202e" in t or len(t) > 40_000]
+    written = {p.name: p.read_text(encoding="utf-8") for p in tmp_path.rglob("*") if p.is_file()}
+    assert any("🙂" in text or "\\ud83d" in text for text in written.values())
+    assert not [t for t in written.values() if "\x1b" in t or "\u202e" in t]
+    assert not [name for name, t in written.items() if len(t) > 40_000 and name != "report.html"]
 
 
 @pytest.mark.parametrize("when", ["hidden", "visible"])
@@ -236,7 +279,9 @@ def test_hidden_checks_are_one_line_shown_when_the_assignment_says(when: str):
     results = valid(on_gradescope.results(state(shown, hidden, hidden), kit))
     assert [t["visibility"] for t in results["tests"]] == ["visible", when]
     assert CANARY not in json.dumps(results)
-    assert results["output"].startswith("1 of 7 points." if when == "visible" else "1 of 1 points in what is shown")
+    shown = ("1 of 7 points.", "1 of 7") if when == "visible" else ("1 of 1 points in what is shown now.", "1 of 1")
+    assert results["output"].startswith(f"<p>{shown[0]}<br>")
+    assert f"<td>Q1 Double</td><td>{shown[1]}</td>" in results["output"]
 
 
 def test_results_are_there_even_when_python_is_not(tiny: Tiny, tmp_path: Path):

@@ -169,6 +169,8 @@ def run_there(
 ) -> int:
     """Run as an autograder at a platform; the packages of `grader package` call this."""
     state = autograder.run(_autograder(platform), root, kit, _grade)
+    for why in dict.fromkeys(state.faults):
+        complain(why)
     return OK if state.finished else SOME_INTERNAL
 
 

@@ -12,7 +12,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,13 @@ from grader.assignment import Assignment
 from grader.errors import GraderError, UsageError
 from grader.judge import unjudged
 from grader.lateness import Rules
-from grader.lms import folding
+from grader.lms import capacity, folding
 from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Submission, Value, Verdict, Visibility
 from grader.plan import Plan
 from grader.text import brief, clip, plain
 
 KIT = "kit.json"  # lies beside the engine in every package
+PLATFORM = "the platform"  # says the dates
 
 
 class Kit(Value):
@@ -64,6 +65,7 @@ class State:
     why: str
     seconds: float
     remarks: tuple[str, ...] = ()
+    title: str = ""
 
     def shown(self, *, with_hidden: bool) -> Iterator[tuple[QuestionResult, CheckResult]]:
         """The checks to show, question by question; of an unfinished question there is none."""
@@ -71,6 +73,17 @@ class State:
             for check in question.checks if question.id not in self.unfinished else ():
                 if with_hidden or check.visibility is Visibility.PUBLIC:
                     yield question, check
+
+    @property
+    def faults(self) -> list[str]:
+        """What the harness said of its own failures, for staff who read the log; nothing of hidden checks."""
+        return [c.message for c in self.card.checks if c.verdict is Verdict.INTERNAL]
+
+    @property
+    def share(self) -> float:
+        """The points of all that there are, from 0 to 1."""
+        most = self.card.max_points
+        return min(1.0, max(0.0, round(self.card.grade / most, 6))) if most else 0.0
 
     @property
     def finished(self) -> bool:
@@ -160,7 +173,7 @@ class _Run:
         whole = whole.handed_in_as(self.submission)
         seconds = time.monotonic() - self.began
         cost = (f"That costs {whole.late_percent:g} % of the points reached.",) if whole.late_percent else ()
-        state = State(folding.folded(whole), unfinished, why, seconds, (*self.task.remarks, *cost))
+        state = State(folding.folded(whole), unfinished, why, seconds, (*self.task.remarks, *cost), self.spec.title)
         self.publish(state)
         return state
 
@@ -170,7 +183,10 @@ def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> Stat
     kit = Kit.model_validate_json((package / KIT).read_bytes())
     spec = assignment.load(package / kit.assignment)
     task = autograder.read(root)
-    submission = lateness.assessed(_submission(task, package), Rules(spec.late, due=task.due))
+    if (small := capacity.too_small()) and _has_networks(spec):
+        task = replace(task, remarks=(*task.remarks, small))
+    rules = Rules(spec.late, due=task.due, due_by=PLATFORM, sent_by=PLATFORM)
+    submission = lateness.assessed(_submission(task, package), rules)
     running = _Run(spec, submission, task, lambda state: autograder.write(root, state, kit))
     running.tell("The grading has begun and is not finished.")
     try:
@@ -199,6 +215,10 @@ def _submission(task: Task, package: Path) -> Submission:
     return Submission(only.student_id, only.files, only.problem, only.notes, **known)
 
 
+def _has_networks(spec: Assignment) -> bool:
+    return any(q.network for q in spec.questions)
+
+
 def _inside(package: Path, folder: Path) -> bool:
     return package.resolve().is_relative_to(folder.resolve()) and package.resolve() != folder.resolve()
 
@@ -206,9 +226,9 @@ def _inside(package: Path, folder: Path) -> bool:
 def _plan(package: Path, kit: Kit, spec: Assignment) -> Plan:
     """Everything, where the package has images; else no training but of one batch, for which drawn images will do."""
     images = str(package / kit.data) if kit.data else None
-    without: bool | Literal["one_batch"] = False
-    if kit.reference and any(q.network for q in spec.questions):
-        without = "one_batch"
+    train: bool | Literal["one_batch"] = "one_batch" if kit.reference and _has_networks(spec) else False
+    if images or capacity.too_small():
+        train = not capacity.too_small()
     return Plan(
         str(package / kit.assignment),
         str(package / kit.reference) if kit.reference else None,
@@ -217,7 +237,7 @@ def _plan(package: Path, kit: Kit, spec: Assignment) -> Plan:
         "quick",
         1,
         None,
-        train=True if images else without,
+        train=train,
     )
 
 
@@ -241,5 +261,7 @@ def replace_file(path: Path, text: str) -> None:
     """Write a file so that a reader, or whoever kills us, finds the old one or the new one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(text.encode("utf-8", "replace"))  # a student's message may hold half a character
+    unfinished.unlink(missing_ok=True)  # in a checkout a student may have put a link there
+    with unfinished.open("xb") as file:
+        file.write(text.encode("utf-8", "replace"))  # a student's message may hold half a character
     unfinished.replace(path)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from grader.lms import starting
 from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
 from grader.text import clip, plain
 
@@ -53,11 +54,11 @@ all:
 \t@bash torchgrader/run_autograder
 """
 
-RUN = """\
+RUN = f"""\
 #!/usr/bin/env bash
 # What was handed in goes into a folder of its own; then one command grades it, and one prints the result.
-base="${AUTOGRADER_ROOT:-$PWD}"
-python="${AUTOGRADER_PYTHON:-python3}"
+base="${{AUTOGRADER_ROOT:-$PWD}}"
+python="${{AUTOGRADER_PYTHON:-python3}}"
 cd "$base" || exit 0
 mkdir handin
 for file in *; do
@@ -66,9 +67,8 @@ for file in *; do
     *) mv -- "$file" handin/ ;;
   esac
 done
-printf '%s\\n' 'The autograder did not start: tell the course staff.' '{"scores": {}}' > result.txt
-export PYTHONPATH="$base/torchgrader/engine" PYTHONDONTWRITEBYTECODE=1
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+printf '%s\\n' '{starting.NOT_STARTED}' '{{"scores": {{}}}}' > result.txt
+{starting.exports("$base/torchgrader")}
 "$python" -P -m grader.cli lms-run autolab --root "$base" --package "$base/torchgrader" > engine.log 2>&1
 cat result.txt
 """

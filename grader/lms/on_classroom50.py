@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from grader.lms import showing, starting
 from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
 from grader.model import Verdict
 from grader.text import plain
@@ -28,9 +29,10 @@ def read(root: Path) -> Task:
 
 
 def write(root: Path, state: State, kit: Kit) -> None:  # noqa: ARG001  # the shape of an autograder
-    """Replace result.json and the text of the release."""
+    """Replace result.json, the text of the release, and the page."""
     replace_file(root / "result.json", json.dumps(results(state), allow_nan=False, indent=1) + "\n")
     replace_file(root / "release-body.md", "\n".join(_body(state)) + "\n")
+    replace_file(root / showing.PAGE, showing.page(state, with_hidden=False))
 
 
 def results(state: State) -> dict[str, Any]:
@@ -89,7 +91,7 @@ def _body(state: State) -> Iterator[str]:
         yield from (f"        {line}" for line in said(check).splitlines())
 
 
-START = """\
+START = f"""\
 #!/usr/bin/env python3
 \"\"\"Classroom 50 starts this in the student's checkout; the engine lies beside it.\"\"\"
 
@@ -100,8 +102,7 @@ import sys
 
 here = pathlib.Path(os.environ.get("CLASSROOM50_BUNDLE_DIR") or pathlib.Path(__file__).resolve().parent)
 root = os.environ.get("AUTOGRADER_ROOT") or os.getcwd()
-threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-environment = {**os.environ, **threads, "PYTHONPATH": str(here / "engine"), "PYTHONDONTWRITEBYTECODE": "1"}
+environment = os.environ | {starting.ENVIRONMENT} | {{"PYTHONPATH": str(here / "engine")}}
 command = [os.environ.get("AUTOGRADER_PYTHON", sys.executable), "-P", "-m", "grader.cli", "lms-run", "classroom50"]
 result = pathlib.Path(root, "result.json")
 result.unlink(missing_ok=True)
@@ -129,6 +130,10 @@ jobs:
       - run: pip install $(cat autograder/pip-options.txt) -r autograder/requirements.txt
       - run: python autograder/autograder.py
       - run: cat release-body.md >> "$GITHUB_STEP_SUMMARY"
+      - uses: actions/upload-artifact@v4
+        with:
+          name: report
+          path: report.html
 """
 
 

@@ -8,10 +8,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from grader.lms import grades
+from grader.lms import grades, showing, starting
 from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
 from grader.model import QuestionResult, Verdict, Visibility
-from grader.text import plain
 
 
 def read(root: Path) -> Task:
@@ -22,9 +21,18 @@ def read(root: Path) -> Task:
     student_id = str(first.get("sid") or first.get("email") or first.get("id") or "student")
     moment, due = _moment(known.get("created_at")), _due(known, users)
     late = moment > due if moment and due else None
-    remarks = (f"Handed in {_span(moment, due)} after the due date.",) if moment and due and late else ()
+    remarks = list(_remarks(known))
+    if moment and due and late:
+        remarks.append(f"Handed in {_span(moment, due)} after the due date.")
     name = ", ".join(str(u.get("name", "")) for u in users)
-    return Task(root / "submission", student_id, name, late, moment, due, remarks)
+    return Task(root / "submission", student_id, name, late, moment, due, tuple(remarks))
+
+
+def _remarks(known: dict[str, Any]) -> Iterator[str]:
+    """Which attempt it is; how many there may be, Gradescope decides."""
+    before = known.get("previous_submissions")
+    if isinstance(before, list) and before:
+        yield f"Attempt {len(before) + 1}."
 
 
 def _metadata(path: Path) -> dict[str, Any]:
@@ -67,8 +75,8 @@ def results(state: State, kit: Kit) -> dict[str, Any]:
     return {
         "score": _number(state.card.grade),
         "execution_time": int(state.seconds),
-        "output": plain(state.heading(with_hidden=kit.hidden == "visible")),
-        "output_format": "text",
+        "output": showing.overview(state, with_hidden=kit.hidden == "visible"),
+        "output_format": "html",
         "test_output_format": "text",
         "test_name_format": "text",
         "stdout_visibility": "hidden",
@@ -127,19 +135,8 @@ fi
 PYTHONPATH=engine /autograder/venv/bin/python -m grader.cli doctor || true
 """
 
-RUN = """\
-#!/usr/bin/env bash
-# Gradescope runs this for each submission. There are results from the first moment, whatever happens later.
-base="${AUTOGRADER_ROOT:-/autograder}"
-python="${AUTOGRADER_PYTHON:-$base/venv/bin/python}"
-mkdir -p "$base/results"
-printf '%s' '{"score": 0, "output": "The autograder did not start: tell the course staff.", "tests": []}' \\
-  > "$base/results/results.json"
-export PYTHONPATH="$base/source/engine" PYTHONDONTWRITEBYTECODE=1
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive
-"$python" -P -m grader.cli lms-run gradescope --root "$base" --package "$base/source"
-exit 0
-"""
+FIRST = {"score": 0, "output": starting.NOT_STARTED, "tests": []}
+RUN = starting.served("gradescope", "Gradescope", "/autograder", "source", "$base/venv/bin/python", FIRST)
 
 
 def scripts(kit: Kit) -> Mapping[str, str]:  # noqa: ARG001  # the shape of an autograder

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from grader.lms import starting
 from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
 from grader.text import plain
 
@@ -29,11 +30,10 @@ def write(root: Path, state: State, kit: Kit) -> None:
 
 def results(state: State, kit: Kit) -> dict[str, Any]:
     """results.json: a score between 0 and 1, and the checks that may be seen."""
-    most = state.card.max_points
     seen = kit.hidden == "visible"
     return {
         "gradable": True,
-        "score": min(1.0, max(0.0, round(state.card.grade / most, 6))) if most else 0.0,
+        "score": state.share,
         "message": plain(state.heading(with_hidden=seen)),
         "tests": [
             {
@@ -47,19 +47,8 @@ def results(state: State, kit: Kit) -> dict[str, Any]:
     }
 
 
-RUN = """\
-#!/usr/bin/env bash
-# PrairieLearn runs this for each submission. There are results from the first moment, whatever happens later.
-base="${AUTOGRADER_ROOT:-/grade}"
-python="${AUTOGRADER_PYTHON:-python3}"
-mkdir -p "$base/results"
-printf '%s' '{"gradable": true, "score": 0, "message": "The autograder did not start: tell the course staff."}' \\
-  > "$base/results/results.json"
-export PYTHONPATH="$base/tests/engine" PYTHONDONTWRITEBYTECODE=1
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive
-"$python" -P -m grader.cli lms-run prairielearn --root "$base" --package "$base/tests"
-exit 0
-"""
+FIRST = {"gradable": True, "score": 0, "message": starting.NOT_STARTED}
+RUN = starting.served("prairielearn", "PrairieLearn", "/grade", "tests", "python3", FIRST)
 
 DOCKERFILE = """\
 # The image that info.json names: build it beside tests/, and push it where PrairieLearn can pull it.

@@ -2,6 +2,10 @@
 
 The submission lies in the test case's folder beside what the test case made; `custom_validator_input.json` says which
 that is and whose. What a validator prints would be taken for its result, so nothing is printed: the result is a file.
+
+Validators run in Submitty's own jail on its grading machine, whatever container the test case ran in
+(autograder/grade_item.py): so that machine needs the packages. The jail limits time, processes and the size of files
+(grading/execute_limits.cpp, whose most is used here), and kills at a system call that is not on its list.
 """
 
 from __future__ import annotations
@@ -12,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from grader.lms import showing, starting
 from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
 from grader.model import CheckResult, Verdict
 from grader.text import plain
@@ -39,15 +44,14 @@ def _moment(path: Path) -> datetime | None:
 
 
 def write(root: Path, state: State, kit: Kit) -> None:
-    """Replace validation_results.json."""
+    """Replace validation_results.json, and the page in the test case's folder, from where Submitty can publish it."""
     replace_file(root / RESULT, json.dumps(results(state, kit), allow_nan=False))
+    replace_file(read(root).folder / showing.PAGE, showing.page(state, with_hidden=kit.hidden == "visible"))
 
 
 def results(state: State, kit: Kit) -> dict[str, Any]:
     """The share of the points, from 0 to 1, and a message for each check that may be seen."""
-    most = state.card.max_points
-    score = min(1.0, max(0.0, round(state.card.grade / most, 6))) if most else 0.0
-    return {"status": "success", "data": {"score": score, "message": list(_messages(state, kit))}}
+    return {"status": "success", "data": {"score": state.share, "message": list(_messages(state, kit))}}
 
 
 def _messages(state: State, kit: Kit) -> Iterator[dict[str, str]]:
@@ -65,7 +69,7 @@ def _status(check: CheckResult) -> str:
     return "information" if check.verdict.pending else "failure"
 
 
-START = """\
+START = f"""\
 #!/usr/bin/env python3
 \"\"\"Submitty starts this where it validates; nothing is printed, because that would be taken for the result.\"\"\"
 
@@ -79,49 +83,43 @@ import tarfile
 
 root = pathlib.Path(os.environ.get("AUTOGRADER_ROOT") or os.getcwd())
 result, package = root / "validation_results.json", root / "torchgrader"
-result.write_text(json.dumps({"status": "fail", "message": "The autograder did not start: tell the course staff."}))
+result.write_text(json.dumps({{"status": "fail", "message": "{starting.NOT_STARTED}"}}))
 shutil.rmtree(package, ignore_errors=True)
 with tarfile.open(root / "torchgrader.tar") as tar:
     tar.extractall(root, filter="data")
-threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
-ours = {"PYTHONPATH": str(package / "engine"), "PYTHONDONTWRITEBYTECODE": "1", "PYTHONNOUSERSITE": "1"}
+environment = os.environ | {starting.ENVIRONMENT} | {{"PYTHONPATH": str(package / "engine")}}
 command = [os.environ.get("AUTOGRADER_PYTHON") or sys.executable, "-P", "-m", "grader.cli", "lms-run", "submitty"]
 with open(root / "validation_logfile.txt", "ab") as log:
     command += ["--root", str(root), "--package", str(package)]
-    subprocess.run(command, env={**os.environ, **threads, **ours}, stdout=log, stderr=log, check=False)
+    subprocess.run(command, env=environment, stdout=log, stderr=log, check=False)
 """
 
-DOCKERFILE = """\
-# The image that config.json names: build it in the folder that this zip unpacks to.
-FROM submitty/autograding-default:latest
-COPY config/custom_validation_code/torchgrader.tar .
-RUN tar xf torchgrader.tar \\
- && pip install --no-cache-dir $(cat torchgrader/pip-options.txt) -r torchgrader/requirements.txt \\
- && rm -r torchgrader torchgrader.tar
-"""
+LIMITS = {"RLIMIT_CPU": 600, "RLIMIT_FSIZE": 100_000_000, "RLIMIT_NPROC": 1000}  # the most, and enough
+HANDED_IN_BYTES = 50_000_000  # for plots kept in a notebook; Submitty's own default is 100 KB
 
 
 def scripts(kit: Kit) -> Mapping[str, str]:
-    """config.json, the validator that it names, and how to make the image."""
+    """config.json, and the validator that it names."""
     validation = {"method": "custom_validator", "command": "python3 run_torchgrader.py", "actual_file": "STDOUT.txt"}
-    case = {"title": "All questions", "command": "ls", "points": round(kit.points), "validation": [validation]}
+    points = round(kit.points)
+    case = {"title": "All questions", "command": "ls", "points": points, "resource_limits": LIMITS}
     config = {
-        "autograding_method": "docker",
-        "container_options": {"container_image": "NAME-OF-YOUR-IMAGE"},
-        "autograding": {"submission_to_runner": ["**/*.py", "**/*.ipynb"]},
-        "grading_parameters": {"AUTO_POINTS": round(kit.points)},
-        "testcases": [case],
+        "autograding_method": "jailed_sandbox",
+        "max_submission_size": HANDED_IN_BYTES,
+        "autograding": {
+            "submission_to_runner": ["**/*.py", "**/*.ipynb", "**/*.zip"],
+            "work_to_public": [f"**/{showing.PAGE}"],
+        },
+        "grading_parameters": {"AUTO_POINTS": points},
+        "testcases": [{**case, "validation": [validation]}],
     }
     return {
         "config/config.json": json.dumps(config, indent=2) + "\n",
         "config/custom_validation_code/run_torchgrader.py": START,
-        "Dockerfile": DOCKERFILE,
     }
 
 
-ADVICE = (
-    "Build the image of Dockerfile, name it in config/config.json, and give config/ as the gradeable's configuration."
-)
+ADVICE = "Give config/ as the gradeable's configuration; the grading machines need the packages of requirements.txt."
 AUTOGRADER = Autograder(
     "submitty",
     "Submitty",

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from grader.lms import grades
+from grader.lms import grades, starting
 from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
 from grader.text import clip, plain
 
@@ -47,9 +47,8 @@ def _feedback(state: State, kit: Kit) -> Iterator[str]:
 
 def _grade(state: State) -> str:
     """The points on the activity's own scale, which VPL tells the script; without one, as they are."""
-    most = state.card.max_points
-    low, high = _number("VPL_GRADEMIN", 0.0), _number("VPL_GRADEMAX", most)
-    return grades.number(low + (high - low) * (state.card.grade / most if most else 0.0))
+    low, high = _number("VPL_GRADEMIN", 0.0), _number("VPL_GRADEMAX", state.card.max_points)
+    return grades.number(low + (high - low) * state.share)
 
 
 def _number(name: str, otherwise: float) -> float:
@@ -77,16 +76,15 @@ cp torchgrader/vpl_execution vpl_execution
 chmod +x vpl_execution
 """
 
-EXECUTION = """\
+EXECUTION = f"""\
 #!/usr/bin/env bash
 # One command grades what was handed in, and one prints the result. A python of the student's own is not looked for.
-base="${AUTOGRADER_ROOT:-$PWD}"
-python="${AUTOGRADER_PYTHON:-python3}"
+base="${{AUTOGRADER_ROOT:-$PWD}}"
+python="${{AUTOGRADER_PYTHON:-python3}}"
 cd "$base" || exit 0
 if [ -f vpl_environment.sh ]; then . ./vpl_environment.sh; fi
-printf '%s\\n' 'Comment :=>> The autograder did not start: tell the course staff.' > vpl_work/result.txt
-export PYTHONPATH="$base/torchgrader/engine" PYTHONDONTWRITEBYTECODE=1 PYTHONNOUSERSITE=1
-export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 OMP_WAIT_POLICY=passive
+printf '%s\\n' 'Comment :=>> {starting.NOT_STARTED}' > vpl_work/result.txt
+{starting.exports("$base/torchgrader")}
 "$python" -P -m grader.cli lms-run vpl --root "$base/vpl_work" --package "$base/torchgrader" > vpl_work/engine.log 2>&1
 cat vpl_work/result.txt
 """
