@@ -11,6 +11,7 @@ from grader.source.flow import Definition
 from grader.source.notebook import Book
 
 SHOWN = 6  # names in one message
+KINDS = ("class", "function", "assignment", "import")  # of definitions, the likelier answer first
 
 
 @dataclass(frozen=True)
@@ -27,21 +28,23 @@ def find(book: Book, answer: str, aliases: Sequence[str] = (), question: str = "
     """Look for an answer by its name, then by its aliases: patterns matched in full, ignoring case.
 
     Among several that match an alias a class goes before a function and this before an object, so that `net = Net()`
-    beside `class Net` is no riddle. Where there is none, what else is defined is named, but for what is `taken`.
+    beside `class Net` is no riddle. Where there is none, what else is defined is named, but for what is `taken`. What
+    `from torch.nn import Linear` binds is a tool, and no answer that goes by another name.
     """
     if exact := book.where(answer, question):
         return Found(answer, f"{answer} was found under its own name", exact.place)
-    definitions = _by_name(book, question)
+    definitions = {name: d for name, d in _by_name(book, question).items() if d.package != "torch"}
     for alias in [re.escape(answer), *aliases]:
         matching = [d for name, d in definitions.items() if re.fullmatch(alias, name, re.IGNORECASE)]
-        for kind in ("class", "function", "assignment", "import"):
+        for kind in KINDS:
             same = [d for d in matching if d.kind == kind]
             if len(same) == 1:
                 return Found(same[0].name, f"{same[0].name} was taken for {answer}, by its name", same[0].place)
             if same:
                 names = ", ".join(d.name for d in same)
                 return Found("", f"{names} could each be {answer}: rename the right one {answer}", None, tuple(same))
-    bound = [str(d) for d in definitions.values() if d.kind != "import" and d.name not in taken]
+    others = sorted(definitions.values(), key=lambda d: KINDS.index(d.kind))
+    bound = [str(d) for d in others if d.kind != "import" and d.name not in taken]
     more = f" and {len(bound) - SHOWN} more" if len(bound) > SHOWN else ""
     nothing = "what there is answers other questions" if definitions else "nothing is defined at all"
     found = f"found instead: {'; '.join(bound[:SHOWN])}{more}" if bound else nothing
