@@ -221,7 +221,7 @@ def likely(
     numbers = zip(*map(_pair, (input_hw, kernel, stride, padding, dilation)), strict=True)
     rounded_up = [-(-(i + 2 * p - d * (k - 1) - 1) // s) + 1 for i, k, s, p, d in numbers]
     said = [*causes.values(), *(["rounding up (ceil_mode)"] if pool and rounded_up == list(found_hw) else [])]
-    return f"This size comes from {'one of these: ' * (len(said) > 1)}{'; '.join(said)}." if said else ""
+    return f"This size may come from {'one of these: ' * (len(said) > 1)}{'; '.join(said)}." if said else ""
 
 
 def _other_settings(asked: Mapping[str, Size]) -> list[tuple[str, Size]]:
@@ -231,7 +231,7 @@ def _other_settings(asked: Mapping[str, Size]) -> list[tuple[str, Size]]:
         "stride": (1, 2, asked["window"]),
         "padding": (0, 1, 2),
         "dilation": (1, 2),
-        "window": (1, 2, 3, 5),
+        "window": (2, 3, 5, 1),  # the nearest first: of several that give the size only one is named
     }
     for name, values in defaults.items():
         height, width = _pair(asked[name])

@@ -188,7 +188,7 @@ def test_a_wrong_stride_is_explained_by_the_formula():
         "The output of conv_stride has the shape (20, 33, 48, 98), but (20, 33, 24, 49) was wanted. Asked for: "
         "window 3 x 3, stride 2, padding 0, dilation 1. "
         "The wanted size is height: floor((50 + 2*0 - 1*(3 - 1) - 1) / 2 + 1) = 24, "
-        "width: floor((100 + 2*0 - 1*(3 - 1) - 1) / 2 + 1) = 49. This size comes from stride 1."
+        "width: floor((100 + 2*0 - 1*(3 - 1) - 1) / 2 + 1) = 49. This size may come from stride 1."
     )
 
 

@@ -55,6 +55,13 @@ def test_what_no_other_statement_can_cure_is_not_tried_again() -> None:
     assert "whole" not in reading.body()["tries"]
 
 
+def test_an_import_of_torchs_own_is_no_answer_and_does_not_hide_one() -> None:
+    cell = "from torch.nn import Linear, ReLU\nmine = Linear(20, 30)\nout = mine(torch.zeros(4, 20))"
+    found = names(read(notebook_of(IMPORTS, cell)))
+    assert found["linear"]["rule"].startswith("taken from submission.ipynb, cell 2, line 3: nn.Linear(20, 30)")
+    assert found["relu"]["state"] == "missing"
+
+
 # --------------------------------------------------------------------------------------------- networks by their role
 
 
@@ -145,3 +152,27 @@ def test_the_images_of_an_explanation_are_noted() -> None:
     text = "#md ## Q1 explanation\nBecause.\n![a](attachment:image.png)\n<img src='b.png'>"
     read_ = read(notebook_of(text, "x = 1"), "q1_conv2d").body()["questions"]["q1_conv2d"]
     assert read_["dropped"][0] == "the explanation holds 2 images, which are to be seen in the notebook only"
+
+
+def test_why_a_class_could_not_be_defined_is_said_where_the_network_is_missing() -> None:
+    state = names(read(notebook_of(IMPORTS, "class Mine(nn.Moudle):\n    pass"), "q6_lenet"))["LeNet"]
+    assert state["state"] == "missing"
+    assert "Mine raised AttributeError: module 'torch.nn' has no attribute 'Moudle'" in state["message"]
+
+
+def test_why_an_unnamed_object_is_no_answer_is_said() -> None:
+    state = names(read(notebook_of(IMPORTS, "model = nn.Sequential(nn.Flatten(), nn.Linear(3072, 3))"), "q6_lenet"))
+    assert "model maps 2 images of shape (3, 32, 32) to (2, 3)" in state["LeNet"]["message"]
+
+
+def test_a_package_that_every_network_needs_is_what_went_wrong() -> None:
+    code = "from keras.models import Sequential\n\ndef build_model():\n    return Sequential()"
+    state = names(read(notebook_of(code), "q6_lenet"))["LeNet"]
+    assert (state["state"], state["package"]) == ("raised", "keras")
+
+
+def test_a_function_that_makes_a_network_is_found_by_role() -> None:
+    code = "def create_model():\n    return nn.Sequential(nn.Flatten(), nn.Linear(3072, 10))"
+    train = "def train():\n    create_model()(torch.zeros(1, 3, 32, 32)).sum().backward()"
+    rule = names(read(notebook_of(IMPORTS, code, train), "q6_lenet"))["LeNet"]["rule"]
+    assert rule.startswith("create_model was taken for LeNet: it alone maps")

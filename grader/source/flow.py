@@ -31,11 +31,12 @@ BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__"}
 
 @dataclass(frozen=True)
 class Definition:
-    """A top-level name, with the place that binds it last."""
+    """A top-level name, with the place that binds it last. `package`: what it is imported from, if it is."""
 
     name: str
     kind: Kind
     place: Place
+    package: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind}, {self.place})"
@@ -83,7 +84,7 @@ class Flow:
         self.changers = self._by_name(lambda unit: () if self.reasons[unit.index] else unit.mutates)
         self.stars = [u.index for u in self.units if u.star]
         self._definitions = {
-            name: Definition(name, kind, unit.statement.place)
+            name: Definition(name, kind, unit.statement.place, unit.package)
             for unit in self.units
             for name, kind in unit.binds.items()
         }

@@ -82,6 +82,11 @@ class Unit:
         return isinstance(self.node, ast.Import | ast.ImportFrom)
 
     @property
+    def package(self) -> str:
+        """What `from package.module import name` imports from; "" for another statement."""
+        return (self.node.module or "").partition(".")[0] if isinstance(self.node, ast.ImportFrom) else ""
+
+    @property
     def is_definition(self) -> bool:
         """Whether running it only defines: an import, a function, a class, a constant."""
         if isinstance(self.node, ast.Assign | ast.AnnAssign):

@@ -220,7 +220,7 @@ class Reading:
             message = f"{_listed(fit)} could each be {answer['name']}: bind the right one to that name"
             return {**state, "message": message}
         same = [x for x in layers if x.kind == answer["role"]["op"]]
-        told = f"layers of this kind that were seen: {_listed(same)}" if same else ""
+        told = f"Layers of this kind that were seen: {_listed(same)}" if same else ""
         return {**state, "message": _with(state["message"], told)} if told else state
 
 
@@ -255,7 +255,7 @@ def _of_several(reason: str, names: list[str], first: str) -> str:
 
 
 def _with(message: str, more: str) -> str:
-    return f"{message}. {more[:1].upper()}{more[1:]}"
+    return f"{message}. {more}"
 
 
 def _listed(layers: list[Layer]) -> str:
