@@ -1,4 +1,4 @@
-"""The training loop. Runs beside student code as well as in the trainer: standard library, torch and recipe.py only.
+"""The training loop. Runs beside student code as well as in the trainer: the standard library, torch, recipe, scores.
 
 Theory of operation. All images stay in memory as bytes, channels innermost. A step draws three numbers per image (which
 image, vertical shift, horizontal shift and side); one gather with reflected coordinates then makes the augmented
@@ -20,6 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from grader import scores
 from grader.recipe import Recipe
 
 EVALUATION_BATCH = 250  # larger batches leave the processor's cache; a GPU is filled by it all the same
@@ -70,8 +71,8 @@ def train(
     as code written by hand expects; a rebuilt graph is faster without. `static_batch`: the only number of images that
     the model accepts at once.
 
-    A tuple is taken for its first element. Cross entropy is applied to whatever comes out: a log-softmax head is not
-    changed by it, and a softmax head learns slowly, as it does anywhere.
+    Of several outputs the scores are taken; see grader.scores. Cross entropy is applied to whatever they are: a
+    log-softmax head is not changed by it, and a softmax head learns slowly, as it does anywhere.
 
     Raises Diverged; ValueError when there is nothing to train or the batches do not fit.
     """
@@ -206,6 +207,7 @@ class _Learner:
     optimizer: torch.optim.Optimizer
     chunk: int
     tally: Tensor  # (2,) float64
+    classes: int
 
     def learn(self, draw: Tensor) -> None:
         """One optimiser step. A network with a fixed batch sees it in chunks, whose gradients add up to the batch's."""
@@ -226,8 +228,11 @@ class _Learner:
         # A recorded step must not use weights that were rounded outside it, hence no cache.
         with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced, cache_enabled=False):
             output = self.model(images)
-        scores: Tensor = output[0] if isinstance(output, tuple | list) else output
-        return scores.float()
+        if isinstance(output, Tensor):
+            return output.float()
+        if (found := scores.find(output, self.classes)) is None:
+            raise ValueError(f"the network returns {type(output).__name__}, not a tensor of scores")
+        return found.tensor.float()
 
     def evaluate(self, images: Tensor, static_batch: int | None) -> Tensor:
         """Scores of all `images` in eval mode, on the CPU; a network with a fixed batch gets its last one filled up."""
@@ -260,7 +265,8 @@ def _learner(model: nn.Module, pictures: _Pictures, recipe: Recipe, chunk: int) 
     device = pictures.labels.device
     model.to(device=device, memory_format=pictures.order)  # type: ignore[call-overload]  # the stubs lack this pair
     tally = torch.zeros(2, dtype=torch.float64, device=device)
-    return _Learner(model, pictures, recipe, _optimizer(model, recipe, device), chunk, tally)
+    classes = int(pictures.labels.max()) + 1
+    return _Learner(model, pictures, recipe, _optimizer(model, recipe, device), chunk, tally, classes)
 
 
 def _optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from grader.graph import canonical
 from grader.graph.capture import NotCapturable, capture
 from tests.networks import SHAPE, SPELLINGS, NormDropout, captured, make, rebuilt
 
@@ -32,8 +33,8 @@ print(sorted(ours), sorted(others))
 @pytest.mark.slow
 def test_capture_imports_only_torch_and_the_standard_library() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTED], check=True, capture_output=True, text=True)
-    own = [f"grader.graph.{name}" for name in ("capture", "encoding", "keeping", "observation", "tracing")]
-    assert done.stdout.strip() == f"{['grader', 'grader.graph', *own]} []"
+    own = [f"grader.graph.{n}" for n in ("capture", "decisions", "encoding", "keeping", "observation", "tracing")]
+    assert done.stdout.strip() == f"{['grader', 'grader.graph', *own, 'grader.scores']} []"
 
 
 @pytest.mark.parametrize("name", ["in place", "hard batch", "norm and dropout"])
@@ -363,6 +364,34 @@ def test_several_outputs_give_the_scores() -> None:
     ir = capture(Two(), SHAPE).ir
     assert ir["eval"]["outputs"] == 2
     assert ir["eval"]["nodes"][ir["eval"]["output"]["node"] - 1][0] == "aten.linear.default"
+
+
+class ChecksValues(Flat):
+    def forward(self, x):
+        scores = super().forward(x)
+        assert not torch.isnan(scores).any()
+        if scores.abs().max().item() > 1e6 or float(x.min()) < -1e6:
+            scores = scores * 0
+        return scores
+
+
+def test_a_check_of_values_that_changes_nothing_is_captured_and_said() -> None:
+    torch.manual_seed(0)
+    model = ChecksValues()
+    form, plain = capture(model, SHAPE), capture(Flat(), SHAPE)
+    assert "decides by the values in a tensor" in form.note
+    assert plain.note == ""
+    assert canonical.fingerprint(form.ir) == canonical.fingerprint(plain.ir)
+    assert "__bool__" not in vars(torch.Tensor)
+
+
+def test_of_two_outputs_the_one_with_a_score_for_each_class_is_taken() -> None:
+    class Features(Flat):
+        def forward(self, x):
+            return x.flatten(1), super().forward(x)
+
+    ir = capture(Features(), SHAPE, classes=10).ir
+    assert ir["train"]["nodes"][ir["train"]["output"]["node"] - 1][0] == "aten.linear.default"
 
 
 def test_tied_weights_are_kept_once() -> None:

@@ -41,7 +41,7 @@ class Plain(nn.Module):
 
 class ByHand(Plain):
     def forward(self, x):
-        return super().forward(x) if x.mean().item() < 9e9 else x  # cannot be captured
+        return super().forward(x) if torch.equal(x, x) else x  # cannot be captured
 
 class Greedy(Plain):
     def forward(self, x):

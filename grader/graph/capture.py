@@ -22,6 +22,7 @@ from torch.export.graph_signature import InputKind
 from grader.graph.encoding import CHECKS, Encoder, Tensors
 from grader.graph.keeping import model_kept, quiet, random_state_kept
 from grader.graph.observation import (
+    DATA_DEPENDENT,
     FEW,
     NotCapturable,
     Observed,
@@ -40,18 +41,30 @@ from grader.graph.tracing import traced
 __all__ = ["Captured", "NotCapturable", "capture"]
 
 VERSION = 1
+DECIDES = (
+    "its forward decides by the values in a tensor (an `if`, an `assert` or `.item()`); wherever it was tried the "
+    "decision was the same, so it is measured with that"
+)
 
 
 @dataclass(frozen=True)
 class Captured:
-    """A network's graphs (`ir`, JSON-able; see grader.graph) and its tensors by name: contiguous copies on the CPU."""
+    """A network's graphs (`ir`, JSON-able; see grader.graph) and its tensors by name: contiguous copies on the CPU.
+
+    `note`: what is unusual about it, without the end of the sentence, or "".
+    """
 
     ir: dict[str, Any]
     tensors: dict[str, Tensor]
+    note: str = ""
 
 
-def capture(model: nn.Module, input_shape: tuple[int, int, int], batch: int = 64) -> Captured:
+def capture(
+    model: nn.Module, input_shape: tuple[int, int, int], batch: int = 64, classes: int | None = None
+) -> Captured:
     """Trace `model` on images (B, *input_shape) in both modes; `batch` is the size used when only one works.
+
+    Of several outputs the one of shape (B, classes) is the answer; see grader.scores.
 
     The model's mode, buffers and attributes, and the random number generators, are afterwards as before; what the
     forward prints is dropped. Raises NotCapturable.
@@ -59,31 +72,35 @@ def capture(model: nn.Module, input_shape: tuple[int, int, int], batch: int = 64
     with quiet(), random_state_kept():
         check_tensors(model, input_shape)
         with model_kept(model):
-            return _capture(model, input_shape, batch)
+            return _capture(model, input_shape, batch, classes)
 
 
-def _capture(model: nn.Module, input_shape: tuple[int, int, int], batch: int) -> Captured:
+def _capture(model: nn.Module, input_shape: tuple[int, int, int], batch: int, classes: int | None) -> Captured:
     """Dynamic batch if network and trace both allow it, else the one batch size."""
     if runs(model, input_shape, FEW):
         try:
-            return _capture_with(model, images_of(input_shape, FEW), None, batch)
+            return _capture_with(model, images_of(input_shape, FEW), None, batch, classes)
         except Unfaithful:
             raise
         except NotCapturable:  # perhaps only because the batch size is written into the code
             pass
-    return _capture_with(model, images_of(input_shape, batch), batch, batch)
+    return _capture_with(model, images_of(input_shape, batch), batch, batch, classes)
 
 
-def _capture_with(model: nn.Module, images: Tensor, static: int | None, batch: int) -> Captured:
+def _capture_with(model: nn.Module, images: Tensor, static: int | None, batch: int, classes: int | None) -> Captured:
     """Trace and compare both modes; `static` is the only batch size, or None."""
     tensors = Tensors(model)
-    graphs = {}
+    graphs, note = {}, ""
     for mode in ("train", "eval"):
         model.train(mode == "train")
-        observed = observe(model, images)
-        program = traced(model, images_of(tuple(images.shape[1:]), batch), observed, dynamic=static is None)
-        graphs[mode] = Encoder(program, tensors, mode).encode(observed.index)
-        compare(program, model, images, observed, mode)
+        observed = observe(model, images, classes)
+        trace = traced(model, images_of(tuple(images.shape[1:]), batch), observed, dynamic=static is None)
+        graphs[mode] = Encoder(trace.program, tensors, mode).encode(observed.index)
+        if trace.told:
+            _compare_widely(trace.program, model, images, mode, classes)
+            note = DECIDES
+        else:
+            compare(trace.program, model, images, observed, mode)
     ir = {
         "version": VERSION,
         "input": list(images.shape[1:]),
@@ -91,7 +108,7 @@ def _capture_with(model: nn.Module, images: Tensor, static: int | None, batch: i
         "tensors": tensors.specs(),
         **graphs,
     }
-    return Captured(ir, tensors.copies())
+    return Captured(ir, tensors.copies(), note)
 
 
 def compare(program: Any, model: nn.Module, images: Tensor, observed: Observed, mode: str) -> None:
@@ -114,6 +131,31 @@ def compare(program: Any, model: nn.Module, images: Tensor, observed: Observed, 
             f"its gradients are not those of its forward: {name} has a backward of its own, which a graph cannot "
             "hold. Use torch's operations, whose gradients torch knows."
         )
+
+
+def _compare_widely(program: Any, model: nn.Module, images: Tensor, mode: str, classes: int | None) -> None:
+    """Compare a graph that was told its decisions: on other images and under other weights it must be the network, too.
+
+    Where the network raises it has computed nothing else.
+    """
+    for sign in (1, -1):
+        with model_kept(model):
+            _multiply(model, sign)
+            for other in (images, images.flip(0).neg() + 1, 3 * images, torch.zeros_like(images)):
+                try:
+                    observed = observe(model, other, classes)
+                except NotCapturable:
+                    continue
+                try:
+                    compare(program, model, other, observed, mode)
+                except Unfaithful:
+                    raise Unfaithful(DATA_DEPENDENT) from None
+
+
+def _multiply(model: nn.Module, factor: float) -> None:
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(factor)
 
 
 def _replay(program: Any, model: nn.Module, images: Tensor, index: int) -> Run:

@@ -35,7 +35,7 @@ CUT = (
 )
 
 
-def found(model: nn.Module, input_shape: tuple[int, ...]) -> list[str]:
+def found(model: nn.Module, input_shape: tuple[int, ...], classes: int | None = None) -> list[str]:
     """A sentence for each habit that costs accuracy; the model and the random numbers are afterwards as before.
 
     Nothing is said of a network that does not run on images (B, *input_shape).
@@ -46,11 +46,11 @@ def found(model: nn.Module, input_shape: tuple[int, ...]) -> list[str]:
         told.append(FROZEN)
     with contextlib.suppress(Exception), undisturbed(model):  # whatever it raises is said elsewhere
         images = torch.randn(IMAGES, *input_shape, generator=torch.Generator().manual_seed(20190513))
-        told += _watched(model, images)
+        told += _watched(model, images, classes)
     return told
 
 
-def _watched(model: nn.Module, images: Tensor) -> Iterator[str]:
+def _watched(model: nn.Module, images: Tensor, classes: int | None) -> Iterator[str]:
     """What shows when it runs."""
     before = torch.get_rng_state()
     with torch.no_grad(), _constructions() as made:
@@ -59,7 +59,7 @@ def _watched(model: nn.Module, images: Tensor) -> Iterator[str]:
         yield MADE.format(kinds=", ".join(kinds))
     elif not torch.equal(before, torch.get_rng_state()):
         yield ALWAYS_DROPS
-    if name := _never_reached(model, images):
+    if name := _never_reached(model, images, classes):
         yield CUT.format(name=name)
 
 
@@ -80,12 +80,12 @@ def _constructions() -> Iterator[list[nn.Module]]:
         nn.Module.__init__ = begin  # type: ignore[method-assign]
 
 
-def _never_reached(model: nn.Module, images: Tensor) -> str:
+def _never_reached(model: nn.Module, images: Tensor, classes: int | None) -> str:
     """The first layer that runs, if its weights get no gradient; "" otherwise. Later ones may be left out by chance."""
     first: list[tuple[str, list[nn.Parameter]]] = []
     hooks = [m.register_forward_pre_hook(_noting(first, name, own)) for name, m, own in _trainable(model)]
     try:
-        _, output = answer(model.train()(images.clone()))
+        _, output = answer(model.train()(images.clone()), classes)
     finally:
         for hook in hooks:
             hook.remove()

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
-from torch.utils._pytree import tree_leaves
 
+from grader import scores
 from grader.graph.keeping import TORCHS_OWN, attributes_kept, foreign_random_state, model_kept, same
 
 FEW = 4  # images for the comparison: above 1 for BatchNorm, and another size than the traced one
@@ -98,18 +98,18 @@ class Observed:
     changed: tuple[str, ...] = ()
 
 
-def observe(model: nn.Module, images: Tensor) -> Observed:
+def observe(model: nn.Module, images: Tensor, classes: int | None = None) -> Observed:
     """Run the network; the generators start where `_replay` starts them. Raises Unfaithful for hidden state."""
     state = _python_state(model)
     with attributes_kept(model, TORCHS_OWN):
-        observed = _observed(model, images)
+        observed = _observed(model, images, classes)
         changed = _changes(state, _python_state(model))
     if changed:
-        _must_not_matter(model, images, observed.run, changed)
+        _must_not_matter(model, images, observed.run, changed, classes)
     return replace(observed, changed=changed)
 
 
-def _observed(model: nn.Module, images: Tensor) -> Observed:
+def _observed(model: nn.Module, images: Tensor, classes: int | None) -> Observed:
     """One run; buffers are afterwards as before."""
     before = foreign_random_state()
     buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
@@ -126,7 +126,7 @@ def _observed(model: nn.Module, images: Tensor) -> Observed:
         raise Unfaithful("its forward makes layers of its own at each call; make them once, in __init__.")
     if not all(same(p, w) for p, w in zip(parameters, weights, strict=True)):
         raise Unfaithful("its forward changes its own weights; leave that to the optimizer.")
-    index, output = answer(result)
+    index, output = answer(result, classes)
     if not output.requires_grad and model.training and any(p.requires_grad for p in parameters):
         raise Unfaithful(NO_GRADIENT)
     after = {name: b.detach().clone() for name, b in model.named_buffers()}
@@ -144,7 +144,7 @@ def _put_back(model: nn.Module, buffers: Mapping[str, Tensor]) -> None:
                 buffer.copy_(buffers[name])
 
 
-def _must_not_matter(model: nn.Module, images: Tensor, run: Run, changed: tuple[str, ...]) -> None:
+def _must_not_matter(model: nn.Module, images: Tensor, run: Run, changed: tuple[str, ...], classes: int | None) -> None:
     """Run the network again with something else in the attributes that it changes; raise Unfaithful for another run."""
     for disturb in (_after_other_images, _with_other_numbers):
         buffers = {name: b.detach().clone() for name, b in model.named_buffers()}
@@ -152,7 +152,7 @@ def _must_not_matter(model: nn.Module, images: Tensor, run: Run, changed: tuple[
             with attributes_kept(model, TORCHS_OWN):
                 disturb(model, images, changed)
                 _put_back(model, buffers)
-                again = _observed(model, images).run
+                again = _observed(model, images, classes).run
         except NotCapturable:
             again = None
         if again is None or not _alike(run, again):
@@ -190,13 +190,12 @@ def seed() -> None:
     torch.manual_seed(20190511)
 
 
-def answer(result: object) -> tuple[int, Tensor]:
-    """The output that is (images, classes), or the first tensor, with its place among all outputs."""
-    leaves = list(enumerate(tree_leaves(result)))
-    tensors = [(i, t) for i, t in leaves if isinstance(t, Tensor)]
-    if not tensors:
+def answer(result: object, classes: int | None = None) -> tuple[int, Tensor]:
+    """The scores, with their place among all outputs."""
+    found = scores.find(result, classes)
+    if found is None:
         raise NotCapturable(f"its forward returns {type(result).__name__}, not a tensor of scores.")
-    return next(((i, t) for i, t in tensors if t.dim() == 2), tensors[0])  # rows and columns
+    return found.place, found.tensor
 
 
 def gradients(output: Tensor, parameters: list[nn.Parameter]) -> tuple[Tensor | None, ...]:

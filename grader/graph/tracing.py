@@ -10,39 +10,51 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.export.graph_signature import OutputKind
 
-from grader.graph.keeping import TORCHS_OWN, attributes_kept
+from grader.graph import decisions
+from grader.graph.keeping import TORCHS_OWN, attributes_kept, undisturbed
 from grader.graph.observation import DATA_DEPENDENT, NotCapturable, Observed, first_line
 
 LARGEST_BATCH = 8192
+Help = Callable[[nn.Module, Tensor], contextlib.AbstractContextManager[None]]
 # The form that still trains; older versions of torch.export.export give another one.
 TRACE: Callable[..., Any] = getattr(torch.export, "export_for_training", torch.export.export)
 
 
-def traced(model: nn.Module, images: Tensor, observed: Observed, *, dynamic: bool) -> Any:
-    """The exported program; if need be of a forward whose side glances (numbers printed, arrays kept) are blanked.
+@dataclass(frozen=True)
+class Traced:
+    """The exported program. `told`: the forward decided by values, and was told what it found when it was run."""
+
+    program: Any
+    told: bool
+
+
+def traced(model: nn.Module, images: Tensor, observed: Observed, *, dynamic: bool) -> Traced:
+    """The trace; if need be with side glances (numbers printed, arrays kept) blanked, or decisions by values told.
 
     What is blanked and yet computed with shows when the graph is compared. Raises NotCapturable.
     """
     with _putting_back(model) if observed.changed else contextlib.nullcontext():
-        try:
-            return _export(model, images, dynamic=dynamic)
-        except NotCapturable as e:
-            if not LEAVES_TORCH.search(str(e)):
-                raise
-            with _blanks():
-                try:
-                    return _export(model, images, dynamic=dynamic)
-                except NotCapturable:
-                    raise e from None
-
-
-LEAVES_TORCH = re.compile(r"numpy|__format__")
+        helps: list[Help] = []
+        first: NotCapturable | None = None
+        while True:
+            try:
+                with contextlib.ExitStack() as stack:
+                    for one in helps:
+                        stack.enter_context(one(model, images))
+                    return Traced(_export(model, images, dynamic=dynamic), told=_decisions in helps)
+            except NotCapturable as e:
+                first = first or e
+                more = next((h for pattern, h in HELPS if pattern.search(str(e)) and h not in helps), None)
+                if more is None:
+                    raise first from None
+                helps.append(more)
 
 
 @contextlib.contextmanager
@@ -61,7 +73,7 @@ def _putting_back(model: nn.Module) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _blanks() -> Iterator[None]:
+def _blanks(model: nn.Module, images: Tensor) -> Iterator[None]:  # noqa: ARG001  # as every Help
     """Within, a traced tensor gives an array of one zero, and a traced number is written as 0."""
     numpy, formatted = Tensor.numpy, torch.SymFloat.__format__
     zeros = getattr(sys.modules.get("numpy"), "zeros", None)
@@ -77,6 +89,21 @@ def _blanks() -> Iterator[None]:
         Tensor.numpy, torch.SymFloat.__format__ = numpy, formatted  # type: ignore[method-assign]
 
 
+@contextlib.contextmanager
+def _decisions(model: nn.Module, images: Tensor) -> Iterator[None]:
+    """Within, the forward finds the values that it finds on these images."""
+    with undisturbed(model), torch.no_grad(), decisions.noted() as values:
+        model(images.clone())
+    with decisions.told(values):
+        yield
+
+
+HELPS: tuple[tuple[re.Pattern[str], Help], ...] = (
+    (re.compile(r"numpy|__format__"), _blanks),
+    (re.compile(re.escape(DATA_DEPENDENT)), _decisions),
+)
+
+
 def _export(model: nn.Module, images: Tensor, *, dynamic: bool) -> Any:
     """torch.export's ExportedProgram, or NotCapturable in the student's terms."""
     sizes = ({0: torch.export.Dim("batch", min=2, max=LARGEST_BATCH)},) if dynamic else None
@@ -90,7 +117,7 @@ def _export(model: nn.Module, images: Tensor, *, dynamic: bool) -> Any:
 
 
 REASONS: tuple[tuple[str, str], ...] = (
-    (r"data.dependent|GuardOnDataDependent|DynamicOutputShape|_local_scalar_dense", DATA_DEPENDENT),
+    (r"data.?dependent|GuardOnDataDependent|DynamicOutputShape|_local_scalar_dense", DATA_DEPENDENT),
     (
         r"fake tensor in the exported program",
         "its forward uses .data, which cuts gradients off; use the tensor itself.",

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
+from grader import scores
 from grader.untrusted import diagnosis
 
 
@@ -112,19 +113,16 @@ def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: i
         if told := diagnosis.why(model, shape, classes):
             e.add_note(told)
         raise
-    note = ""
-    if isinstance(output, tuple | list) and output:
-        output = output[0]
-        note = "the network returns a tuple; its first element is taken"
-    if not isinstance(output, Tensor):
+    found = scores.find(output, classes)
+    if found is None:
         raise NotAnAnswer(f"{name} returned {described_as(output)}; wanted a tensor of shape (N, {classes}).")
-    if tuple(output.shape) != (2, classes):
+    if tuple(found.tensor.shape) != (2, classes):
         told = diagnosis.why(model, shape, classes)
         raise NotAnAnswer(
-            f"{name} maps 2 images of shape {shape} to {tuple(output.shape)}; wanted (2, {classes}), "
+            f"{name} maps 2 images of shape {shape} to {tuple(found.tensor.shape)}; wanted (2, {classes}), "
             f"one score for each of the {classes} classes.{f' {told}' if told else ''}"
         )
-    return note
+    return found.note
 
 
 def output_of(model: nn.Module, shape: tuple[int, ...]) -> object:

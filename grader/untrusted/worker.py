@@ -149,20 +149,20 @@ class Desk:
 
     def _capture(self, request: wire.Message) -> wire.Message:
         model, note = self._model(request)
-        shape = tuple(request.body["network"]["input_shape"])
+        shape, classes = tuple(request.body["network"]["input_shape"]), request.body["network"]["classes"]
         try:
-            captured = capture.capture(model, shape, request.body["batch"])
+            captured = capture.capture(model, shape, request.body["batch"], classes)
         except capture.NotCapturable as e:
             return wire.Message("uncapturable", {"reason": str(e)})
-        note = "; ".join(p for p in (note, *habits.found(model, shape), *shims.said()) if p)
+        note = "; ".join(p for p in (note, captured.note, *habits.found(model, shape, classes), *shims.said()) if p)
         return wire.Message("captured", {"ir": captured.ir, "note": note}, captured.tensors)
 
     def _train(self, request: wire.Message) -> wire.Message:
         recipe = Recipe(**request.body["recipe"])
         seed = request.body["seed"]
         model, note = self._model(request)
-        shape = tuple(request.body["network"]["input_shape"])
-        note = "; ".join(filter(None, (note, *habits.found(model, shape))))
+        shape, classes = tuple(request.body["network"]["input_shape"]), request.body["network"]["classes"]
+        note = "; ".join(filter(None, (note, *habits.found(model, shape, classes))))
         layers = outline.outline(model, shape)
         parameters = sum(p.numel() for p in model.parameters() if p.requires_grad)
         images = (request.tensors["images"], request.tensors["labels"], request.tensors["test_images"])
