@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from grader.errors import AssignmentError
 from grader.processes import advice
-from grader.report import phrases
+from grader.report import catalogues, phrases
 from grader.report.phrases import Phrases
 from grader.source import scope
 from tests.speech import said
@@ -156,14 +156,14 @@ def test_every_number_of_a_message_is_in_its_translation(english: str, chinese: 
 
 @pytest.mark.parametrize("path", [ENGINE, ASSIGNMENT, REFERENCE], ids=lambda path: path.parts[-3])
 def test_no_translation_is_empty_or_has_another_number(path: Path) -> None:
-    for english, text in phrases.read(path).items():
+    for english, text in catalogues.read(path).items():
         assert text.strip()
         numbers = set(re.findall(r"\d{2,}|\d(?= x)", english))  # one digit may be written out
         assert numbers <= set(re.findall(r"\d+", text)), english
 
 
 def test_nothing_of_the_hidden_checks_is_with_the_public_catalogue() -> None:
-    assert not phrases.read(REFERENCE).keys() & {**phrases.read(ASSIGNMENT), **phrases.read(ENGINE)}.keys()
+    assert not catalogues.read(REFERENCE).keys() & {**catalogues.read(ASSIGNMENT), **catalogues.read(ENGINE)}.keys()
 
 
 def test_english_stays_english() -> None:
@@ -225,6 +225,15 @@ def test_a_catalogue_that_is_none_is_refused(tmp_path: Path) -> None:
         path.write_text(text, encoding="utf-8")
         with pytest.raises(AssignmentError, match=r"zh-TW\.toml"):
             phrases.of("zh-TW", "", (tmp_path,))
+
+
+def test_the_chinese_titles_of_an_assignment_are_shown_and_its_catalogue_goes_before_them(tmp_path: Path) -> None:
+    titles = [("One layer", "一層"), ("Two layers", "兩層")]
+    text = "".join(f'[[questions]]\ntitle = "{english}"\ntitle_zh = "{chinese}"\n' for english, chinese in titles)
+    (tmp_path / "assignment.toml").write_text(f'title = "Layers"\ntitle_zh = "層"\n{text}', encoding="utf-8")
+    (tmp_path / "zh-TW.toml").write_text('[titles]\n"Two layers" = "二層"\n', encoding="utf-8")
+    say = phrases.of("zh-TW", "", (tmp_path,))
+    assert [say(title) for title in ("Layers", "One layer", "Two layers")] == ["層", "一層", "二層"]
 
 
 def test_an_assignment_from_elsewhere_brings_its_own_phrases(tmp_path: Path) -> None:

@@ -414,6 +414,12 @@ def test_a_class_without_a_wrong_answer_has_no_table_of_them() -> None:
     assert "most common wrong answers" not in text
 
 
+def test_a_check_that_nobody_passes_is_among_what_needs_a_person_first() -> None:
+    page = report.class_page(gradebooks.book([gradebooks.failing(f"s{i}", Verdict.FAILED) for i in range(3)]))
+    attention = re.sub(r"<[^>]*>", "", page.partition('id="attention"')[2].partition('id="summary"')[0])
+    assert "none of the 3 students" in attention
+
+
 def test_a_class_without_faults_needs_nobody() -> None:
     book = gradebooks.book([gradebooks.failing(n, Verdict.PASSED) for n in ("ada", "bob")])
     assert "Nobody: nothing failed on our side" in Page(report.class_page(book)).text

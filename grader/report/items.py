@@ -39,10 +39,15 @@ class CheckSummary:
         return self.judged - self.passed
 
     @property
+    def broken(self) -> bool:
+        """Whether somebody should look at it at once: nobody passes it, or it surely favours those who know less."""
+        nobody = self.judged > 1 and not self.passed
+        return nobody or (self.discrimination is not None and self.discrimination[2] < 0)
+
+    @property
     def suspect(self) -> bool:
         """Whether the check itself should be looked at: nobody passes it, or those who pass know less."""
-        nobody = self.judged > 1 and not self.passed
-        return nobody or (self.discrimination is not None and self.discrimination[0] < 0)
+        return self.broken or (self.discrimination is not None and self.discrimination[0] < 0)
 
 
 def checks(scorecards: Sequence[Scorecard]) -> list[CheckSummary]:

@@ -8,13 +8,13 @@ may be a student's own text, so that fitting is by plain search, from left to ri
 slow, as it could a regular expression.
 
 The engine's phrases are `reports/phrases.<language>.toml`. An assignment's own, and its titles, lie in its folder as
-`<language>.toml`; those of hidden checks in the reference's folder, where students never see them.
+`<language>.toml`; those of hidden checks in the reference's folder, where students never see them. An assignment may
+also give the Chinese titles beside the English ones, as `title_zh`.
 """
 
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -23,8 +23,9 @@ from pathlib import Path
 from grader import content
 from grader.errors import AssignmentError
 from grader.model import ModelResult, QuestionResult, Scorecard
+from grader.report import catalogues
 
-ENGLISH = "en"
+ENGLISH, CHINESE = "en", "zh-TW"
 FIELD = re.compile(r"\{(\w+(?::\w)?)\}")
 KINDS = {"n": re.compile(r"[-+]?\d[\d.,]*(?:e[-+]?\d+)?"), "w": re.compile(r"[^\s,;:]+"), "i": re.compile(r"[^;]+")}
 SENTENCE_END = re.compile(r"(?<=\.) +(?=\S)|(?<=[!?]) +(?=[A-Z])")
@@ -204,7 +205,8 @@ def of(language: str, assignment: str = "", folders: tuple[Path, ...] = ()) -> P
     engine = content.folder("reports") / f"phrases.{language}.toml"
     shipped = [content.folder(kind) / assignment for kind in ("assignments", "reference") if assignment]
     paths = [engine, *(folder / f"{language}.toml" for folder in (*shipped, *folders))]
-    return Phrases({english: text for path in paths if path.is_file() for english, text in read(path).items()})
+    pairs = {english: text for path in paths if path.is_file() for english, text in catalogues.read(path).items()}
+    return Phrases((catalogues.titles((*shipped, *folders)) if language == CHINESE else {}) | pairs)
 
 
 def scorecard(card: Scorecard, say: Phrases) -> Scorecard:
@@ -235,18 +237,3 @@ def question(result: QuestionResult, say: Phrases) -> QuestionResult:
 def _network(model: ModelResult, say: Phrases) -> ModelResult:
     baselines = tuple(b.model_copy(update={"title": say(b.title)}) for b in model.baselines)
     return model.model_copy(update={"baselines": baselines, "method": say(model.method), "reason": say(model.reason)})
-
-
-def read(path: Path) -> dict[str, str]:
-    """The pairs of a catalogue; its tables only sort them. Raises AssignmentError."""
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
-        raise AssignmentError(f"{path} is not a catalogue of phrases: {e}") from e
-    pairs: dict[str, str] = {}
-    for table in tables.values():
-        for english, text in table.items() if isinstance(table, dict) else [("", None)]:
-            if not isinstance(text, str):
-                raise AssignmentError(f'{path}: wanted tables of "English" = "translation", found {text!r}.')
-            pairs[english] = text
-    return pairs
