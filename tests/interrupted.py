@@ -124,6 +124,11 @@ def kill(coordinator: int, target: str) -> bool:
     return False
 
 
+def processes(coordinator: int, target: str) -> list[int]:
+    """All processes of a kind that a grading has now."""
+    return list(_found(coordinator, target))
+
+
 def _found(coordinator: int, target: str) -> Iterator[int]:
     """The processes of a kind below the coordinator, by their command lines; a worker is a leaf below the zygote."""
     children = _children()
