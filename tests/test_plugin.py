@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from grader.errors import AssignmentError
-from grader.judge.plugin import Case, Plugin, Work, options
+from grader.judge.case import Case, Work
+from grader.judge.plugin import Plugin, options
 from grader.model import CheckResult, Submission, Verdict
 from grader.processes.crew import Crew
 from grader.reference import Reference
@@ -187,6 +188,14 @@ def test_a_fault_while_tidying_up_is_internal(judge: Judge, tmp_path: Path):
     public = "@pytest.fixture\ndef tidy():\n    yield\n    1 / 0\n\n\ndef test_a(tidy):\n    pass\n"
     result = judge(checked(public, tmp_path, test_a="{ points = 1 }"), submission("ada", RIGHT))["ada"]["test_a"]
     assert (result.verdict, result.points) == (Verdict.INTERNAL, 0)
+
+
+def test_what_a_check_does_to_a_fixture_of_the_session_does_not_reach_the_next_student(judge: Judge, tmp_path: Path):
+    public = "@pytest.fixture(scope='session')\ndef board():\n    return []\n\n\n"
+    public += "def test_a(student, board, award):\n    board.append(1)\n    award(0.5, str(len(board)))\n"
+    tiny = checked(public, tmp_path, test_a="{ points = 1 }")
+    results = judge(tiny, submission("ada", RIGHT), submission("bob", WRONG))
+    assert [checks["test_a"].message for checks in results.values()] == ["1", "1"]
 
 
 def seeds_of(results: Results) -> list[str]:

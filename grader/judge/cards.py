@@ -13,7 +13,7 @@ from typing import Any
 
 from grader.assignment import Assignment, Question
 from grader.judge import lines, printed, unjudged
-from grader.judge.plugin import Case
+from grader.judge.case import Case
 from grader.model import (
     EXPLANATION,
     CheckResult,

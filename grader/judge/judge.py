@@ -24,7 +24,8 @@ from grader.assignment import Assignment, Question
 from grader.errors import AssignmentError, GraderError, SandboxUnavailable, WorkerLost
 from grader.judge import unjudged
 from grader.judge.cards import Setting, judged, scorecard
-from grader.judge.plugin import Case, Plugin, Work, options
+from grader.judge.case import Case, Work
+from grader.judge.plugin import Plugin, options
 from grader.measurement import Measured, Measurements, OneBatch
 from grader.measurement.practice import Practice
 from grader.model import Environment, Judged, Submission

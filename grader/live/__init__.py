@@ -25,7 +25,8 @@ import torch
 from grader import assignment as assignments
 from grader.assignment import Assignment, Question
 from grader.errors import UsageError
-from grader.judge.plugin import Case, Plugin, Work, options
+from grader.judge.case import Case, Work
+from grader.judge.plugin import Plugin, options
 from grader.live.here import Crew, shell
 from grader.live.inline import Checked
 from grader.live.names import Names

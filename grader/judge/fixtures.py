@@ -1,0 +1,116 @@
+"""What checks ask for by name: the student, the reference, a seed, what training gave, a part of the points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from safetensors.torch import load_file
+from torch import Tensor
+
+from grader.assignment import Question
+from grader.errors import AssignmentError
+from grader.judge.case import Case, Work
+from grader.measurement import Measured, Trained
+from grader.model import Verdict, Visibility
+from grader.processes.process import Unanswered
+from grader.reference import Reference
+from grader.student import Student
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What runs now: a check of a question, on a case. `requires` are the checks that must have passed before it."""
+
+    case: Case
+    question: Question
+    check: str
+    requires: tuple[str, ...] = ()
+
+
+class Fixtures:
+    """A plugin of pytest's that holds the fixtures; each gives what belongs to the current `turn`."""
+
+    turn: Turn
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+
+    @pytest.fixture(autouse=True)
+    def case(self) -> Case:
+        """The submission that this check is run on; SKIPPED when a check that it requires did not pass."""
+        case = self.turn.case
+        case.student.asked = None
+        for check in self.turn.requires:
+            _require(case, self.turn.question.id, check)
+        return case
+
+    @pytest.fixture
+    def student(self, case: Case) -> Student:
+        """What was handed in, as names that can be run."""
+        if case.submission.problem:
+            raise Unanswered(Verdict.MISSING, case.submission.problem)
+        return case.student
+
+    @pytest.fixture
+    def reference(self) -> Reference:
+        """The solutions; only where they are."""
+        if self._work.reference is None:
+            raise AssignmentError("a public check may not ask for the reference.")
+        return self._work.reference
+
+    @pytest.fixture(scope="session")
+    def expected(self) -> dict[str, Tensor]:
+        """The public expected tensors, read anew for each submission: a check may have changed them."""
+        return load_file(self._work.assignment.folder / "expected.safetensors")
+
+    @pytest.fixture
+    def seed(self, case: Case) -> int:
+        """The public seed in public checks; one of its own for each submission in hidden ones."""
+        question = self.turn.question
+        hidden = question.checks[self.turn.check].visibility is Visibility.HIDDEN
+        if hidden and self._work.reference:
+            return self._work.reference.seed(case.submission.digest, question.id)
+        return self._work.assignment.seeds.public
+
+    @pytest.fixture
+    def trained(self, case: Case) -> Trained:
+        """What training gave of the question's network, and of the reference's."""
+        return self._measured(case).trained()
+
+    @pytest.fixture
+    def one_batch(self, case: Case) -> tuple[float, ...]:
+        """The losses of training on one batch."""
+        return self._measured(case).one_batch()
+
+    def _measured(self, case: Case) -> Measured:
+        if case.submission.problem:
+            raise Unanswered(Verdict.MISSING, case.submission.problem)
+        if case.measured is None:
+            raise Unanswered(Verdict.UNGRADED, "Graded later, where networks are trained.")
+        return case.measured.result()[self.turn.question.id]
+
+    @pytest.fixture
+    def award(self, case: Case) -> Callable[[float, str], None]:
+        """Give a check that otherwise passes a fraction of its points, and say why."""
+
+        def award(fraction: float, message: str) -> None:
+            case.award = (min(max(fraction, 0.0), 1.0), message)
+
+        return award
+
+
+def _require(case: Case, question: str, check: str) -> None:
+    """End the check unless another of its question has passed."""
+    result = case.results.get((question, check))
+    if result is None:
+        raise AssignmentError(f"{question}: {check} is required before it has run.")
+    if result.verdict is Verdict.INTERNAL:
+        raise AssignmentError(f"{check}, on which this depends, could not be judged.")
+    if result.verdict is Verdict.MISSING:  # there is nothing else to say of what is not there
+        raise Unanswered(Verdict.MISSING, result.message)
+    if result.verdict is Verdict.UNGRADED:
+        raise Unanswered(Verdict.UNGRADED, result.message)
+    if result.verdict is not Verdict.PASSED:
+        raise Unanswered(Verdict.SKIPPED, f"Not run, because this did not pass: {result.title} Mend that first.")
