@@ -21,7 +21,7 @@ from torch import Tensor
 
 from grader.graph.layers import describe
 from grader.graph.rebuild import Network
-from grader.graph.structure import Step
+from grader.graph.steps import Step
 
 PROBES = 500  # a drop of 10 points among so many is four standard deviations
 DROP = 0.10

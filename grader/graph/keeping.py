@@ -109,6 +109,28 @@ def same(a: Tensor, b: Tensor) -> bool:
     return torch.equal(a, b) or bool(torch.all((a == b) | ((a != a) & (b != b))))
 
 
+def python_state(model: nn.Module) -> dict[str, object]:
+    """Attributes that torch does not keep itself: plain values, containers by size, the rest by identity."""
+    state: dict[str, object] = {}
+    for path, module in model.named_modules():
+        for key, value in vars(module).items():
+            if key not in TORCHS_OWN:
+                name = f"{path}.{key}" if path else key
+                state[name] = _glance(value)
+    return state
+
+
+def _glance(value: object) -> object:
+    if value is None or isinstance(value, int | float | str):
+        return value
+    return (id(value), len(value) if isinstance(value, dict | list | set) else 0)
+
+
+def changes(before: dict[str, object], after: dict[str, object]) -> tuple[str, ...]:
+    """The attributes that were added, removed or changed."""
+    return tuple(k for k in {**after, **before} if before.get(k, before) != after.get(k, after))
+
+
 @contextlib.contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
     """Whatever is run within leaves the model and the random number generators as they were, and prints nothing."""

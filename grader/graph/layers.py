@@ -8,7 +8,7 @@ from typing import Any
 
 from grader.graph.measure import Measurement, Shape
 from grader.graph.program import Node, Program, Ref, Weight
-from grader.graph.structure import Step
+from grader.graph.steps import Step
 from grader.model import Layer
 
 UNSEEN = frozenset(

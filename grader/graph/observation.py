@@ -14,7 +14,15 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from grader import scores
-from grader.graph.keeping import TORCHS_OWN, attributes_kept, foreign_random_state, model_kept, same
+from grader.graph.keeping import (
+    TORCHS_OWN,
+    attributes_kept,
+    changes,
+    foreign_random_state,
+    model_kept,
+    python_state,
+    same,
+)
 
 FEW = 4  # images for the comparison: above 1 for BatchNorm, and another size than the traced one
 MANY = 1_000_003  # calls more than there were
@@ -100,10 +108,10 @@ class Observed:
 
 def observe(model: nn.Module, images: Tensor, classes: int | None = None) -> Observed:
     """Run the network; the generators start where `_replay` starts them. Raises Unfaithful for hidden state."""
-    state = _python_state(model)
+    state = python_state(model)
     with attributes_kept(model, TORCHS_OWN):
         observed = _observed(model, images, classes)
-        changed = _changes(state, _python_state(model))
+        changed = changes(state, python_state(model))
     if changed:
         _must_not_matter(model, images, observed.run, changed, classes)
     return replace(observed, changed=changed)
@@ -223,28 +231,6 @@ def _custom_function(output: Tensor) -> str:
             return type(node).__name__.removesuffix("Backward")
         waiting.extend(following for following, _ in node.next_functions)
     return ""
-
-
-def _python_state(model: nn.Module) -> dict[str, object]:
-    """Attributes that torch does not keep itself: plain values, containers by size, the rest by identity."""
-    state: dict[str, object] = {}
-    for path, module in model.named_modules():
-        for key, value in vars(module).items():
-            if key not in TORCHS_OWN:
-                name = f"{path}.{key}" if path else key
-                state[name] = _glance(value)
-    return state
-
-
-def _glance(value: object) -> object:
-    if value is None or isinstance(value, int | float | str):
-        return value
-    return (id(value), len(value) if isinstance(value, dict | list | set) else 0)
-
-
-def _changes(before: dict[str, object], after: dict[str, object]) -> tuple[str, ...]:
-    """The attributes that were added, removed or changed."""
-    return tuple(k for k in {**after, **before} if before.get(k, before) != after.get(k, after))
 
 
 def close(a: Tensor | None, b: Tensor | None, tolerance: float = 1e-5) -> bool:

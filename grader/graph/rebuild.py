@@ -1,6 +1,6 @@
 """ir + tensors -> Network: an nn.Module that trains and can be looked at, without any of its author's Python.
 
-Trusted side. Everything that comes in may be hostile: program.parse checks its form, measure runs it without content,
+Trusted side. Everything that comes in may be hostile: parsing.parse checks its form, measure runs it without content,
 and only then is anything allocated. Every fault is a Refused.
 """
 
@@ -14,8 +14,9 @@ from torch import Tensor, fx, nn
 
 from grader.graph import canonical, layers
 from grader.graph.measure import arguments_in_order, measure
-from grader.graph.program import Caps, Graph, Node, Program, Refused, check_tensors, parse
-from grader.graph.structure import Step
+from grader.graph.parsing import check_tensors, parse
+from grader.graph.program import Caps, Graph, Node, Program, Refused
+from grader.graph.steps import Step
 from grader.model import Layer
 
 __all__ = ["Caps", "Network", "Refused", "rebuild"]

@@ -6,26 +6,23 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from statistics import fmean, stdev
-from typing import Any, Literal
+from typing import Literal
 
-from numpy.typing import NDArray
-from torch import Tensor
-
-from grader import honesty, mistakes, statistics
-from grader.assignment import Assignment, BaselineSpec, Network, Question
+from grader import honesty, statistics
+from grader.assignment import Assignment, Question
 from grader.data import DataSet
 from grader.errors import WorkerLost
-from grader.graph.rebuild import Refused, rebuild
 from grader.measurement import outcomes, testimony
 from grader.measurement.accuracy import Accuracy, Measured, Trained, or_raise
+from grader.measurement.networks import Networks, of_student
 from grader.measurement.outcomes import InWorker, Rival, Started
-from grader.model import Baseline, Epoch, ModelResult, SeedNoise, SeedResult, Verdict
+from grader.measurement.results import Compared, Results, Subject
+from grader.model import ModelResult, SeedNoise, SeedResult, Verdict
 from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
 from grader.student import Student, Uncapturable
-from grader.trainer import CapturedNetwork, Job, Outcome, Trainer, captured
-from grader.training import Training
+from grader.trainer import CapturedNetwork, Job, Outcome, Trainer
 
 WAITING_THREADS = 16  # they only wait: one for each submission in flight
 FROM_GRAPH = "trained from its graph"
@@ -47,13 +44,12 @@ class Measurements:
         self, assignment: Assignment, reference: Reference, trainer: Trainer, data: DataSet, device: str, speed: str
     ) -> None:
         self._assignment = assignment
-        self._reference = reference
         self._trainer = trainer
-        self._data = data
         self._device = device
         self._speed = speed
         self._probe = reference.lasting_seed("transformed test images")
-        self._ready: dict[tuple[str, str, int], CapturedNetwork] = {}
+        self._networks = Networks(assignment, reference)
+        self._results = Results(assignment, data, device)
         self._in_worker = ThreadPoolExecutor(1, "worker-training")
         self._waiting = ThreadPoolExecutor(WAITING_THREADS, "measurement")
 
@@ -77,7 +73,7 @@ class Measurements:
         losses: Future[Outcome] | Exception
         network: CapturedNetwork | None = None
         try:
-            network = self._captured(student, name)
+            network = of_student(student, name)
             own = self._train(network, recipe, name)
             losses = self._submit(network, recipe, what="overfit")
         except Uncapturable as e:
@@ -88,7 +84,7 @@ class Measurements:
             own = losses = e
         compared = not isinstance(own, Exception)
         for more in MORE_SEEDS if recipe.graded else ():
-            self._of_reference(question.id, name, more)  # here, because only one thread may draw weights
+            self._networks.of_reference(question.id, name, more)  # here, because only one thread may draw weights
         return Started(
             question=question,
             name=name,
@@ -110,22 +106,8 @@ class Measurements:
             for more in range(1, self._assignment.seeds.reference_trainings):
                 yield self._submit_solution(question, recipe, more)
 
-    def _captured(self, student: Student, name: str, more: int = 0) -> CapturedNetwork:
-        found = student.captured(name, more)
-        try:
-            return captured(found.ir, found.tensors)
-        except Refused as e:
-            raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}") from e
-
     def _submit_solution(self, question: Question, recipe: Recipe, more: int = 0) -> Future[Outcome]:
-        return self._submit(self._of_reference(question.id, question.answers[0].name, more), recipe, more=more)
-
-    def _of_reference(self, file: str, name: str, more: int = 0) -> CapturedNetwork:
-        """A network of the reference's, made ready once: the canonical form of an EfficientNet costs a second."""
-        if (file, name, more) not in self._ready:
-            found = self._reference.captured(file, name, more)
-            self._ready[file, name, more] = captured(found.ir, found.tensors)
-        return self._ready[file, name, more]
+        return self._submit(self._networks.of_reference(question.id, question.answers[0].name, more), recipe, more=more)
 
     def _submit(
         self, network: CapturedNetwork, recipe: Recipe, what: Literal["train", "overfit"] = "train", more: int = 0
@@ -139,7 +121,7 @@ class Measurements:
         return outcomes.then(self._submit(network, recipe, more=more), lambda outcome: outcomes.trained(outcome, name))
 
     def _train_in_worker(self, student: Student, name: str, recipe: Recipe, more: int = 0) -> Outcome:
-        part = self._part(recipe)
+        part = self._results.part(recipe)
         test_images = honesty.with_copies(part.test_images, self._probe)
         images = {"images": part.train_images, "labels": part.train_labels, "test_images": test_images}
         reply = student.train(name, recipe, images, more)
@@ -154,24 +136,11 @@ class Measurements:
         rivals = []
         for spec in (b for b in self._assignment.baselines if b.id in question.network.baselines):
             try:
-                network, parameters, flops = self._baseline(student, spec)
+                network, parameters, flops = self._networks.baseline(student, spec)
             except (Unanswered, WorkerLost):
                 continue  # the student's own answer to another question is not there; that question says so
             rivals.append(Rival(spec, self._submit(network, recipe), parameters, flops, outcomes.same(network, own)))
         return rivals
-
-    def _baseline(self, student: Student, spec: BaselineSpec) -> tuple[CapturedNetwork, int, int]:
-        """A baseline's graph, its parameters, and its FLOPs for one image."""
-        if spec.question:
-            name = self._assignment.question(spec.question).answers[0].name
-            rebuilt = student.network(name)
-            return self._captured(student, name), rebuilt.parameter_count, rebuilt.flops
-        network = self._of_reference(str(spec.file), str(spec.name))
-        rebuilt = rebuild(network.ir, network.tensors)
-        return network, rebuilt.parameter_count, rebuilt.flops
-
-    def _part(self, recipe: Recipe) -> DataSet:
-        return self._data.subset(recipe.train_per_class, recipe.test_per_class)
 
     # ---------------------------------------------------------------------------------------------------- collecting
 
@@ -192,38 +161,31 @@ class Measurements:
             return Measured(None, "", (), (), e, losses)  # every check of the question says it
         except WorkerLost as e:
             return Measured(None, str(e), (), (), e, losses)
-        labels = self._part(started.recipe).test_labels
-        own, reference = self._accuracy(outcome, labels), self._solved(started, started.reference, labels)
-        seeds = self._seeds(student, started, own, reference, labels)
+        own, reference = self._accuracy(started, outcome), self._solved(started, started.reference)
+        seeds = self._seeds(student, started, own, reference)
         trained = Trained(
             replace(own, mean_accuracy=fmean(s.network for s in seeds)),
             replace(reference, mean_accuracy=fmean(s.reference for s in seeds)),
             started.recipe,
             AGAIN.format(count=len(seeds)) if len(seeds) > 1 else "",
         )
-        result = self._result(student, started, outcomes.training(outcome), labels).model_copy(
-            update={"seeds": seeds, "noise": self._spread(started, reference, labels), **outcomes.told(outcome)}
+        result = self._result(student, started, outcome).model_copy(
+            update={"seeds": seeds, "noise": self._spread(started, reference), **outcomes.told(outcome)}
         )
-        flags = self._flags(student, started, outcome, own, labels)
+        flags = self._flags(student, started, outcome, own)
         return Measured(result, "", self._notes(student, started, outcome), flags, trained, losses)
 
-    def _solved(self, started: Started, reference: Future[Outcome], labels: Tensor) -> Accuracy:
+    def _solved(self, started: Started, reference: Future[Outcome]) -> Accuracy:
         """The reference's accuracy; that it has one is our business."""
         outcome = reference.result()
         if outcome.training is None:
             raise WorkerLost(f"the reference of {started.question.id} was not trained: {outcome.reason}")
-        return self._accuracy(outcome, labels)
+        return self._accuracy(started, outcome)
 
-    def _accuracy(self, outcome: Outcome, labels: Tensor) -> Accuracy:
-        training = outcomes.training(outcome)
-        initial = float((training.initial_logits.argmax(1) == labels).double().mean())
-        classes = statistics.accuracy_per_class(outcomes.predictions(training), labels.numpy(), self._names)
-        known = [c.accuracy for c in classes if c.accuracy is not None]
-        return Accuracy(sum(known) / len(known), initial, len(labels))
+    def _accuracy(self, started: Started, outcome: Outcome) -> Accuracy:
+        return self._results.accuracy(outcomes.training(outcome), started.recipe)
 
-    def _seeds(
-        self, student: Student, started: Started, own: Accuracy, reference: Accuracy, labels: Tensor
-    ) -> tuple[SeedResult, ...]:
+    def _seeds(self, student: Student, started: Started, own: Accuracy, reference: Accuracy) -> tuple[SeedResult, ...]:
         """The accuracies of the first seed; where they are near a boundary of the scoring rule, of more seeds too."""
         seed = self._assignment.seeds.training
         first = SeedResult(seed=seed, network=own.mean_accuracy, reference=reference.mean_accuracy)
@@ -232,10 +194,10 @@ class Measurements:
         try:
             theirs = [self._submit_solution(started.question, started.recipe, more) for more in MORE_SEEDS]
             mine = [self._again(student, started, more) for more in MORE_SEEDS]
-            accuracies = [self._accuracy(future.result(), labels).mean_accuracy for future in mine]
+            accuracies = [self._accuracy(started, future.result()).mean_accuracy for future in mine]
         except Unanswered:
             return (first,)  # it has been trained once, and that counts
-        references = [self._solved(started, future, labels).mean_accuracy for future in theirs]
+        references = [self._solved(started, future).mean_accuracy for future in theirs]
         return first, *(
             SeedResult(seed=seed + more, network=a, reference=b)
             for more, a, b in zip(MORE_SEEDS, accuracies, references, strict=True)
@@ -245,77 +207,39 @@ class Measurements:
         """The student's network from another seed, in the way that it was trained before."""
         if started.network is None:
             return self._in_worker.submit(self._train_in_worker, student, started.name, started.recipe, more)
-        network = self._captured(student, started.name, more)
+        network = of_student(student, started.name, more)
         if network.fingerprint != started.network.fingerprint:
             raise Unanswered(Verdict.FAILED, f"{started.name} is another network when it is built again.")
         return self._train(network, started.recipe, started.name, more)
 
-    def _spread(self, started: Started, reference: Accuracy, labels: Tensor) -> SeedNoise | None:
+    def _spread(self, started: Started, reference: Accuracy) -> SeedNoise | None:
         """How much the seed changes of the reference, where that was to be measured."""
-        means = [self._solved(started, future, labels).mean_accuracy for future in started.more_of_reference]
+        means = [self._solved(started, future).mean_accuracy for future in started.more_of_reference]
         means.append(reference.mean_accuracy)
         return SeedNoise(trainings=len(means), mean=fmean(means), deviation=stdev(means)) if len(means) > 1 else None
 
-    def _flags(
-        self, student: Student, started: Started, outcome: Outcome, own: Accuracy, labels: Tensor
-    ) -> tuple[str, ...]:
+    def _flags(self, student: Student, started: Started, outcome: Outcome, own: Accuracy) -> tuple[str, ...]:
         """What the instructor should look at before the accuracy is believed."""
-        name, found = (
-            started.name,
-            honesty.head_start(started.name, own.initial_accuracy, len(labels), len(self._names)),
-        )
+        name, part = started.name, self._results.part(started.recipe)
+        found = honesty.head_start(name, own.initial_accuracy, own.test_images, len(part.classes))
         if outcome.probe_logits is not None:
-            found += honesty.memorised(name, outcomes.training(outcome).logits, outcome.probe_logits, labels)
+            logits = outcomes.training(outcome).logits
+            found += honesty.memorised(name, logits, outcome.probe_logits, part.test_labels)
         return found + (honesty.flags(student.network(name), name) if started.network else (BY_A_PERSON.format(name),))
 
-    def _result(self, student: Student, started: Started, training: Training, labels: Tensor) -> ModelResult:
-        predictions, truth, names = outcomes.predictions(training), labels.numpy(), self._names
-        network = student.network(started.name) if started.method == FROM_GRAPH else None
-        part = self._part(started.recipe)
-        asked = started.question.network or Network()
-        return ModelResult(
-            question=started.question.id,
-            title=started.name,
-            parameters=network.parameter_count if network else 0,
-            flops=network.flops if network else 0,
-            classes=statistics.accuracy_per_class(predictions, truth, names),
-            baselines=tuple(b for b in (self._compared(x, predictions, labels) for x in started.baselines) if b),
-            curve=tuple(Epoch(loss=loss, accuracy=accuracy) for loss, accuracy in training.curve),
-            confusion=statistics.confusion(predictions, truth, len(names)),
-            layers=network.layers if network else (),
+    def _result(self, student: Student, started: Started, outcome: Outcome) -> ModelResult:
+        rebuilt = student.network(started.name) if started.method == FROM_GRAPH else None
+        subject = Subject(
+            question=started.question,
+            recipe_name=started.recipe_name,
+            recipe=started.recipe,
+            rebuilt=rebuilt,
             method=started.method,
             reason=outcomes.reason(started),
-            recipe=started.recipe_name,
-            seed=self._assignment.seeds.training,
-            train_images=len(part.train_labels),
-            test_images=len(part.test_labels),
-            seconds=round(training.seconds, 3),
-            device=self._device,
-            data_name=self._data.name,
-            stand_in=self._data.stand_in,
-            graded=started.recipe.graded,
-            fingerprint=network.fingerprint if network else "",
-            mistakes=mistakes.worst(training.logits.numpy(), truth, part.test_images.numpy(), names),
-            asked_layers=asked.layers,
-            asked_parts=asked.parts,
         )
-
-    def _compared(self, rival: Rival, predictions: NDArray[Any], labels: Tensor) -> Baseline | None:
-        spec, outcome = rival.spec, rival.outcome.result()
-        if outcome.training is None:
-            return None
-        theirs, truth = outcomes.predictions(outcome.training), labels.numpy()
-        comparisons, overall = statistics.compare(predictions, theirs, truth, self._names)
-        return Baseline(
-            id=spec.id,
-            title=spec.title,
-            classes=statistics.accuracy_per_class(theirs, truth, self._names),
-            parameters=rival.parameters,
-            flops=rival.flops,
-            comparisons=comparisons,
-            overall=overall,
-            printed=spec.printed,
-        )
+        trained = ((rival, rival.outcome.result().training) for rival in started.baselines)
+        beside = (Compared(rival.spec, t, rival.parameters, rival.flops) for rival, t in trained if t)
+        return self._results.of(subject, outcomes.training(outcome), beside)
 
     def _notes(self, student: Student, started: Started, outcome: Outcome) -> tuple[str, ...]:
         if isinstance(outcome, InWorker):
@@ -323,9 +247,3 @@ class Measurements:
             return (f"{started.name} was trained in its own process: {started.reason}", *said)
         note = student.captured(started.name).note
         return (f"{started.name}: {note}",) if note else ()
-
-    @property
-    def _names(self) -> tuple[str, ...]:
-        """The assignment's class names where they are this data set's, else the data set's own."""
-        mine = self._assignment.classes
-        return mine if len(mine) == len(self._data.classes) and not self._data.stand_in else self._data.classes

@@ -11,16 +11,17 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from grader import statistics
 from grader.assignment import Assignment, BaselineSpec, Question
 from grader.data import DataSet
 from grader.errors import AssignmentError, WorkerLost
-from grader.measurement import Measured
-from grader.model import Baseline, Epoch, ModelResult
+from grader.measurement.accuracy import Measured
+from grader.measurement.networks import of_student
+from grader.measurement.results import Compared, Results, Subject
+from grader.model import ModelResult
 from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.student import Student
-from grader.trainer import CapturedNetwork, Job, Outcome, Trainer, captured
+from grader.trainer import CapturedNetwork, Job, Outcome, Trainer
 from grader.training import Training
 
 METHOD = "trained for a moment from its graph"
@@ -48,8 +49,8 @@ class Practice:
         self._questions = tuple(q for q in questions if q.network)
         self._assignment = assignment
         self._trainer = trainer
-        self._data = data
         self._device = device
+        self._results = Results(assignment, data, device)
         self._waiting = ThreadPoolExecutor(1, "practice")
 
     def close(self) -> None:
@@ -84,8 +85,7 @@ class Practice:
     def _network(self, student: Student, question: Question) -> CapturedNetwork:
         name = question.answers[0].name
         student.network(name)  # that it can be rebuilt is known from here on
-        found = student.captured(name)
-        return captured(found.ir, found.tensors)
+        return of_student(student, name)
 
     def _submit(self, network: CapturedNetwork, recipe: Recipe) -> Future[Outcome]:
         return self._trainer.submit(Job(network, recipe, self._assignment.seeds.training))
@@ -105,47 +105,18 @@ class Practice:
         return Measured(result, "", (), (), unscored, unscored)
 
     def _result(self, student: Student, started: Started, training: Training) -> ModelResult:
-        name, recipe = started.question.answers[0].name, started.recipe
-        part = self._data.subset(recipe.train_per_class, recipe.test_per_class)
-        predictions, truth = training.logits.argmax(1).numpy(), part.test_labels.numpy()
-        network = student.network(name)
-        found = ((spec, future.result().training) for spec, future in started.rivals)
-        return ModelResult(
-            question=started.question.id,
-            title=name,
-            parameters=network.parameter_count,
-            flops=network.flops,
-            classes=statistics.accuracy_per_class(predictions, truth, part.classes),
-            baselines=tuple(self._baseline(student, spec, t, training, part) for spec, t in found if t),
-            curve=tuple(Epoch(loss=loss, accuracy=accuracy) for loss, accuracy in training.curve),
-            confusion=statistics.confusion(predictions, truth, len(part.classes)),
-            layers=network.layers,
+        subject = Subject(
+            question=started.question,
+            recipe_name=started.recipe_name,
+            recipe=started.recipe,
+            rebuilt=student.network(started.question.answers[0].name),
             method=METHOD,
             reason=REASON,
-            recipe=started.recipe_name,
-            seed=self._assignment.seeds.training,
-            train_images=len(part.train_labels),
-            test_images=len(part.test_labels),
-            seconds=round(training.seconds, 3),
-            device=self._device,
-            data_name=part.name,
-            stand_in=part.stand_in,
-            graded=False,
-            fingerprint=network.fingerprint,
         )
+        found = ((spec, future.result().training) for spec, future in started.rivals)
+        beside = (self._compared(student, spec, theirs) for spec, theirs in found if theirs)
+        return self._results.of(subject, training, beside).model_copy(update={"graded": False})
 
-    def _baseline(
-        self, student: Student, spec: BaselineSpec, theirs: Training, own: Training, part: DataSet
-    ) -> Baseline:
-        name = self._assignment.question(str(spec.question)).answers[0].name
-        truth, names = part.test_labels.numpy(), part.classes
-        mine, other = (t.logits.argmax(1).numpy() for t in (own, theirs))
-        comparisons, overall = statistics.compare(mine, other, truth, names)
-        return Baseline(
-            id=spec.id,
-            title=spec.title,
-            classes=statistics.accuracy_per_class(other, truth, names),
-            parameters=student.network(name).parameter_count,
-            comparisons=comparisons,
-            overall=overall,
-        )
+    def _compared(self, student: Student, spec: BaselineSpec, training: Training) -> Compared:
+        network = student.network(self._assignment.question(str(spec.question)).answers[0].name)
+        return Compared(spec, training, network.parameter_count, network.flops)
