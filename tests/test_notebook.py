@@ -814,3 +814,46 @@ def test_reading_and_slicing_take_less_than_fifty_milliseconds() -> None:
         notebook.open_({"submission.ipynb": data}).slice(["LeNet", "conv_stride", "relu"])
         best = min(best, time.process_time() - start)
     assert best < 0.05
+
+
+# ------------------------------------------------------------------------------------------- classes within functions
+
+WITHIN = """\
+import torch.nn as nn
+
+def main(args=None):
+    import torch.nn.functional as F
+    size = 10
+    if size:
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3072, {classes})
+            def forward(self, x):
+                return F.relu(self.fc(x.flatten(1)))
+    net = Net()
+
+main()
+"""
+
+
+def test_a_class_within_main_is_read_as_if_it_stood_outside() -> None:
+    book = open_text(WITHIN.format(classes=10))
+    assert [d.name for d in book.definitions if d.kind == "class"] == ["Net"]
+    (net,) = values(book, "Net")
+    assert net().fc.out_features == 10
+    assert book.notes == (
+        "submission.py, line 7: the class Net stands within main(); it is read as if it stood outside.",
+    )
+
+
+@pytest.mark.parametrize("classes", ["size", "len(args)"])
+def test_a_class_that_uses_variables_of_its_function_stays_there(classes: str) -> None:
+    book = open_text(WITHIN.format(classes=classes))
+    assert book.where("Net") is None
+    assert not book.notes
+
+
+def test_a_class_outside_goes_before_one_of_the_same_name_within() -> None:
+    outside = "import torch.nn as nn\nclass Net(nn.Linear):\n    pass\n"
+    assert open_text(outside + WITHIN.format(classes=10)).where("Net").place.line == 2

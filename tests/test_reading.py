@@ -101,7 +101,8 @@ def test_an_unnamed_network_that_does_not_fit_is_told_why() -> None:
 
 def test_a_network_inside_a_function_is_out_of_reach_and_said() -> None:
     inner = "\n".join(f"    {line}" for line in network("LeNet").split("\n"))
-    message = names(read(notebook_of(IMPORTS, f"def main():\n{inner}"), "q6_lenet"))["LeNet"]["message"]
+    main = f"def main(classes):\n{inner.replace('10)', 'classes)')}"
+    message = names(read(notebook_of(IMPORTS, main), "q6_lenet"))["LeNet"]["message"]
     assert message.startswith("LeNet is there only inside main() (submission.ipynb, cell 2, line 2)")
 
 

@@ -12,6 +12,7 @@ import re
 import warnings
 from collections.abc import Callable
 
+from grader.source import nested
 from grader.source.statements import PARSER_FAULTS, Place, Remark, Statement
 
 REPAIRS = 100  # places mended in one cell before the rest of it is given up; each costs one parse
@@ -53,7 +54,26 @@ class Cell:
                 found += [s for inside in node.body for s in self._statement(inside, guarded=True)]
             else:
                 found += self._statement(node)
+            if isinstance(node, ast.FunctionDef):
+                found += self._within(node)
         return found
+
+    def _within(self, function: ast.FunctionDef) -> list[Statement]:
+        """The classes within a function that may as well stand outside, where anything of their name counts more."""
+        try:
+            lifted = nested.liftable(function)
+            texts = [ast.unparse(node) for node in lifted]
+        except PARSER_FAULTS:
+            return []
+        for node in lifted:
+            if isinstance(node, ast.ClassDef):
+                place = self.place(first_line(node))
+                told = f"the class {node.name} stands within {function.name}(); it is read as if it stood outside."
+                self.notes.append(Remark(place, told))
+        return [
+            Statement(self.place(first_line(node)), node, text, guarded=True)
+            for node, text in zip(lifted, texts, strict=True)
+        ]
 
     def _statement(self, node: ast.stmt, *, guarded: bool = False) -> list[Statement]:
         """The statement with its text, or none when it is too deep to be written down."""

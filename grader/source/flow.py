@@ -83,10 +83,9 @@ class Flow:
         self.binders = self._by_name(lambda unit: unit.binds)
         self.changers = self._by_name(lambda unit: () if self.reasons[unit.index] else unit.mutates)
         self.stars = [u.index for u in self.units if u.star]
+        last = {name: self.units[places[-1]] for name, places in self.binders.items()}
         self._definitions = {
-            name: Definition(name, kind, unit.statement.place, unit.package)
-            for unit in self.units
-            for name, kind in unit.binds.items()
+            name: Definition(name, unit.binds[name], unit.statement.place, unit.package) for name, unit in last.items()
         }
 
     @property

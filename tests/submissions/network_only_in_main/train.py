@@ -4,8 +4,12 @@ import torch.nn.functional as F
 
 
 def main():
+    classes = 10
+
     class LeNet(nn.Module):
-        pass
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3072, classes)
 
     net = LeNet()
     print(net)
