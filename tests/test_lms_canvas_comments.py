@@ -23,7 +23,7 @@ from tests import gradebooks
 
 pytest.importorskip("canvasapi")
 pytestmark = pytest.mark.filterwarnings("ignore:Canvas may respond unexpectedly")
-TOKEN = "secret-token"  # noqa: S105  # of the server below
+TOKEN = "secret-9fqz"  # noqa: S105  # of the server below
 STUDENTS = 4
 PER_PAGE = 2
 
@@ -213,6 +213,8 @@ def test_one_students_fault_is_not_the_others_and_the_next_run_mends_it(fake: Fa
         ({"token": "wrong"}, {}, "does not accept the token"),
         ({}, {("GET", "assignments/7$"): [403]}, "does not let this token grade"),
         ({"assignment": "8"}, {}, "no such course or assignment"),
+        ({}, {("GET", "courses/1$"): [500]}, "gave no answer .*look at --url, or try again later"),
+        ({}, {("GET", "submissions$"): [429] * 5}, "gave no answer .*RateLimitExceeded"),
     ],
 )
 def test_what_the_instructor_mends_is_said(fake: Fake, options: dict[str, str], fails: Any, message: str):
@@ -220,6 +222,31 @@ def test_what_the_instructor_mends_is_said(fake: Fake, options: dict[str, str], 
     with pytest.raises(UsageError, match=message) as caught:
         opened(fake, **options)
     assert "wrong" not in str(caught.value)
+
+
+def test_an_address_where_nobody_answers_is_said():
+    with pytest.raises(UsageError, match=r"gave no answer .*look at --url"):
+        Canvas(Where("http://127.0.0.1:1", "1", "7"), TOKEN)
+
+
+def test_a_token_withdrawn_halfway_stops_and_the_next_run_goes_on(fake: Fake):
+    fake.fails = {("PUT", "submissions/102$"): [401]}
+    with pytest.raises(UsageError, match="does not accept the token"):
+        send(fake, CLASS)
+    assert [len(names) for _, names in sorted(fake.comments.items())] == [1, 1, 0, 0]
+    assert send(fake, CLASS) == []
+    assert {len(names) for names in fake.comments.values()} == {1}
+
+
+def test_the_token_is_in_no_log_message_or_fault(fake: Fake, caplog: pytest.LogCaptureFixture):
+    """Not even where everything is logged that is said on the way, with faults of every kind."""
+    caplog.set_level("DEBUG")
+    fake.fails = {("GET", "submissions$"): [429], ("PUT", "submissions/101$"): [500], ("POST", "/103/comments"): [503]}
+    faults: list[str] = []
+    for _ in range(2):
+        faults += send(fake, CLASS)
+    assert (len(faults), len(caplog.records) > 10) == (2, True)
+    assert TOKEN[-4:] not in caplog.text + "".join(faults)
 
 
 def test_the_command_shows_first_and_sends_when_told(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

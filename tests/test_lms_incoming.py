@@ -103,6 +103,30 @@ def test_of_several_attempts_at_one_file_the_last_counts_and_the_others_are_name
     assert doe.notes == ("3 attempts were handed in: hw-10.py counts, being the last; not graded: hw.py, hw-2.py.",)
 
 
+@pytest.mark.parametrize(
+    "name", ["doe_1_11_hw.zip", "Doe_1_assignsubmission_file/hw.zip", "Doe_1_assignsubmission_file_hw.zip"]
+)
+def test_a_students_own_zip_in_an_export_is_opened(tmp_path: Path, name: str):
+    own = zipped(tmp_path, "hw/main.py", "hw/layers.py", "__MACOSX/hw/._main.py", called="own.zip").read_bytes()
+    path = tmp_path / "export.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(name, own)
+        archive.writestr(name.replace("_1_", "_2_"), b"no zip")
+    good, bad = incoming.take(path).submissions
+    assert (files(good), good.platform_id) == (["layers.py", "main.py"], "1")
+    assert "hw.zip is not a zip" in bad.problem
+
+
+def test_of_several_zips_that_a_student_handed_in_the_last_counts(tmp_path: Path):
+    with zipfile.ZipFile(tmp_path / "export.zip", "w") as archive:
+        for number, name in enumerate(("doe_1_11_hw.zip", "doe_1_12_hw-1.zip")):
+            own = zipped(tmp_path, called="own.zip", **{"main.py": f"{number}\n"})
+            archive.writestr(name, own.read_bytes())
+    (doe,) = incoming.take(tmp_path / "export.zip").submissions
+    assert [(f.name, f.data) for f in doe.files] == [("main.py", b"1\n")]
+    assert doe.notes[0].startswith("2 attempts were handed in: hw-1.zip counts")
+
+
 def test_two_students_of_one_name_stay_two(tmp_path: Path):
     taken = incoming.take(zipped(tmp_path, "lee_1_11_hw.py", "lee_2_12_hw.py"))
     assert [(s.student_id, s.name) for s in taken.submissions] == [("lee_1", "lee"), ("lee_2", "lee")]

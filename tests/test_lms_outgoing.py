@@ -162,6 +162,13 @@ def test_canvas_students_are_found_by_login_and_by_name_too():
     assert filled.unmatched == ("zz",)
 
 
+def test_a_name_is_the_same_however_its_accents_are_encoded():
+    """A Mac unpacks names with the accents apart."""
+    row = ["Zo\u00eb M\u00fcller", "9000", "", "", "A", "", "", ""]
+    filled = filled_canvas(table([*canvas_rows(0), row]), card(1, student_id="x", name="Zoe\u0308 Mu\u0308ller"))
+    assert filled.unmatched == ()
+
+
 def test_who_waits_for_a_mark_is_left_empty_unless_asked_for():
     data = table(canvas_rows(2))
     cards = [card(0, pending=True), card(1)]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -63,11 +64,19 @@ class Canvas:
         except ImportError as e:
             raise UsageError("sending to Canvas needs canvasapi: pip install 'torchgrader[lms]'.") from e
         self._errors = canvasapi.exceptions
-        course = self._asked(lambda: canvasapi.Canvas(where.url, token).get_course(where.course))
+        logging.getLogger("canvasapi").setLevel(logging.WARNING)  # below that it logs the token's last characters
+        try:
+            self._submissions = self._opened(canvasapi.Canvas(where.url, token), where)
+        except (self._errors.CanvasException, OSError, ValueError) as e:  # what is no answer, or not of a Canvas
+            why = f"{type(e).__name__}: {e}"
+            raise UsageError(f"Canvas gave no answer ({why}): look at --url, or try again later.") from e
+
+    def _opened(self, canvas: Any, where: Where) -> dict[str, Any]:
+        """The assignment's submissions with their comments, by user's number, from as many pages as there are."""
+        course = self._asked(lambda: canvas.get_course(where.course))
         found = self._asked(lambda: course.get_assignment(where.assignment))
-        self._submissions: dict[str, Any] = self._asked(
-            lambda: {str(s.user_id): s for s in found.get_submissions(include=["submission_comments"], per_page=100)}
-        )
+        listed = {"include": ["submission_comments"], "per_page": 100}
+        return self._asked(lambda: {str(s.user_id): s for s in found.get_submissions(**listed)})
 
     def changes(self, book: Gradebook, *, include_pending: bool) -> list[Change]:
         """What would be sent, a line for each scorecard."""

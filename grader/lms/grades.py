@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -123,5 +124,5 @@ def _index(pairs: Iterable[tuple[str, Scorecard]]) -> dict[str, Scorecard | None
 
 
 def plain_name(name: str) -> str:
-    """A name by its letters and digits alone."""
-    return "".join(c for c in name.casefold() if c.isalnum())
+    """A name by its letters and digits alone, however their accents are encoded."""
+    return "".join(c for c in unicodedata.normalize("NFC", name).casefold() if c.isalnum())
