@@ -43,7 +43,7 @@ def test_it_holds_no_line_of_a_rubric() -> None:
 
 def test_in_chinese_nothing_that_the_example_tells_a_student_is_left_in_english() -> None:
     page = (EXAMPLE / "students" / "kuo_ming.html").read_text(encoding="utf-8")
-    told = [unescape(t) for t in re.findall(r'<pre class="written code" dir="auto">(.*?)</pre>', page, re.DOTALL)]
+    told = [unescape(t) for t in re.findall(r'<pre class="written prose said" dir="auto">(.*?)</pre>', page, re.DOTALL)]
     told += [unescape(t) for t in re.findall(r"<h[34]><bdi>(.*?)</bdi></h", page)]
     told += re.findall(r"every wall was tried[^<]*", page)
     said = phrases.of("zh-TW", "cnn-cifar10")

@@ -181,7 +181,8 @@ def test_a_failed_check_says_what_happened_and_what_to_do(verdict: Verdict) -> N
     text = student(gradebooks.failing("ada", verdict)).text
     for wanted in (t(f"verdict.{verdict}"), " ".join(gradebooks.MESSAGES[verdict].split())):
         assert wanted in text
-    assert (t(f"next.{verdict}") in text) == (verdict is not Verdict.FAILED), "a wrong answer's message says it itself"
+    said_already = verdict in (Verdict.FAILED, Verdict.MISSING)
+    assert (t(f"next.{verdict}") in text) == (not said_already), "the message says what to do"
 
 
 def test_a_wrong_size_that_one_setting_explains_names_the_setting() -> None:
@@ -281,6 +282,11 @@ def test_the_lectures_numbers_are_named_as_a_reference_only() -> None:
     text = student(gradebooks.scorecard()).text
     assert "printed in the lecture, for reference only" in text
     assert "62.3\xa0%" in " ".join(student(gradebooks.scorecard()).words)
+
+
+def test_the_lectures_numbers_are_not_beside_classes_that_are_not_the_lectures() -> None:
+    pages = [student(gradebooks.scorecard(stand_in=stand_in)).text for stand_in in (False, True)]
+    assert [strings("en")("model.printed") in page for page in pages] == [True, False]
 
 
 def test_a_network_that_is_not_graded_says_so() -> None:

@@ -179,6 +179,7 @@ def _environment() -> jinja2.Environment:
         "tints": lambda card: {q.id: _tint(q) for q in card.questions},
         "students_of": lambda cases: len({student for case in cases for student, _ in case.students}),
         "seeds_of": _seeds,
+        "lecture": lambda model, baseline: () if model.stand_in else baseline.printed,  # of other classes
         "accuracies": lambda card: {m.question: m.mean_accuracy for m in card.models},
     }
     environment.tests["place_of_answer"] = summary.PLACE.match
