@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from grader import content
 from grader.errors import StoreError, UsageError
 from grader.model import Judged, Mark, Scorecard, Verdict
 from grader.store import NAME, Run, Store, schema
+from grader.store.basis import NO_GRADING, code_digest
 from tests import gradebooks
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -157,6 +159,22 @@ def test_a_file_that_is_no_store_is_refused(tmp_path: Path):
     (tmp_path / NAME).write_text("these are not the grades that you look for" * 100)
     with pytest.raises(StoreError, match="not a database"):
         Store(tmp_path, write=True)
+
+
+def test_code_that_grades_is_part_of_the_basis_and_code_that_shows_is_not(tmp_path: Path):
+    for name in ("wire.py", "report/table.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("")
+    before = code_digest(tmp_path)
+    (tmp_path / "report" / "table.py").write_text("# of another form")
+    assert code_digest(tmp_path) == before
+    (tmp_path / "wire.py").write_text("# of another form")
+    assert code_digest(tmp_path) != before
+
+
+def test_what_is_no_part_of_the_basis_is_there():
+    beside = {"assignments", "reports"}  # in a wheel they are inside
+    assert all((content.PACKAGE / name).exists() for name in NO_GRADING - beside)
 
 
 def first_version(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
-from grader import __version__, content
+from grader import content
 from grader.engines.job import Job
 from grader.errors import GraderError, UsageError
 from grader.store import basis
@@ -124,7 +124,7 @@ def unpacked(cargo: Cargo, contents: dict[str, bytes], data: str | None, folder:
 def versions() -> dict[str, str]:
     """What decides a grade besides content and machine."""
     packages = {name: metadata.version(name) for name in ("torch", "torchvision", "numpy")}
-    return {"torchgrader": __version__, "python": platform.python_version(), **packages}
+    return {"torchgrader": basis.engine(), "python": platform.python_version(), **packages}
 
 
 def refuse_other_versions(cargo: Cargo) -> None:

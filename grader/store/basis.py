@@ -12,15 +12,21 @@ import json
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
-from grader import __version__
+from grader import __version__, content
 from grader.assignment import Assignment
 from grader.plan import Plan
 
 NOTE = "torchgrader"  # the key of a data file's note; grader.data writes it
 MOST_HEADER = 1 << 20  # bytes: a header of ours has a few hundred
+# What of the engine asks, shows and carries, and gives no points; a module that is in doubt is not here.
+NO_GRADING = frozenset({
+    "assignments", "attack.py", "charts", "cli.py", "commands", "doctor.py", "handout.py", "likeness.py", "live", "lms",
+    "pages.py", "report", "reports", "similarity.py", "stage.py", "store", "terminal",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ def basis(plan: Plan, assignment: Assignment) -> Basis:
     return Basis(
         assignment=digest_of(_shown(assignment.folder)),
         reference=digest_of(_files(Path(plan.reference))) if plan.reference else "",
-        engine=__version__,
+        engine=engine(),
         python=platform.python_version(),
         torch=metadata.version("torch"),
         torchvision=metadata.version("torchvision"),
@@ -66,6 +72,18 @@ def basis(plan: Plan, assignment: Assignment) -> Basis:
         train=plan.train,
         fresh=plan.fresh,
     )
+
+
+@cache
+def engine() -> str:
+    """The engine's version, and what its code is: a version is raised at a release, code changes before."""
+    return f"{__version__} {code_digest(content.PACKAGE)[:8]}"
+
+
+def code_digest(package: Path) -> str:
+    """A digest over the modules of the engine in this folder that a grade may depend on."""
+    modules = ((path.relative_to(package), path) for path in package.rglob("*.py"))
+    return digest_of((name.as_posix(), path) for name, path in modules if name.parts[0] not in NO_GRADING)
 
 
 def digest_of(paths: Iterable[tuple[str, Path]]) -> str:
