@@ -6,11 +6,12 @@ one is refused, on both ends, before the reference leaves this machine.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import secrets
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from grader.model import Submission
 LOOPBACK = "127.0.0.2"  # Ray takes 127.0.0.1 for a mistake, and listens on the network instead
 ANSWER_SECONDS = 5.0
 CLOSE_SECONDS = 20.0  # for a judge to end and its folder to be removed
+THE_SAME = "give every machine the same in ~/.ray/auth_token (or RAY_AUTH_TOKEN)"
 TOKEN = Path(".ray") / "auth_token"
 
 
@@ -45,6 +47,7 @@ class Ray:
         quiet = {"log_to_driver": False, "logging_level": "ERROR"}
         if self._address:
             _refuse_unreachable(self._address)
+            os.environ.setdefault("RAY_NUM_REDIS_GET_RETRIES", "3")  # it answers: 20 s of tries help nobody
             where: dict[str, Any] = {"address": self._address}
         else:
             os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -52,9 +55,10 @@ class Ray:
             where["include_dashboard"] = False
         self._ray = _imported()
         try:
-            self._ray.init(**where, **quiet)
+            with _silenced():
+                self._ray.init(**where, **quiet)
         except (OSError, ValueError, RuntimeError, self._ray.exceptions.RayError) as e:
-            raise UsageError(f"no Ray cluster at {self._address or 'this machine'} takes us: {e}") from e
+            raise UsageError(_refusal(self._address or "this machine", e)) from e
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -119,6 +123,26 @@ def _imported() -> Any:
     return ray
 
 
+@contextlib.contextmanager
+def _silenced() -> Iterator[None]:
+    """Without stderr: Ray's own part in C++ warns there for every try, and the exception says the same."""
+    with Path(os.devnull).open("wb") as nowhere:
+        kept = os.dup(2)
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def _refusal(where: str, error: Exception) -> str:
+    """Why there is no connection. What is wrong with a token is said only in the text of the exception's cause."""
+    if "AuthenticationError" in f"{error.__cause__} {type(error).__name__}":
+        return f"the Ray cluster at {where} refuses our token: {THE_SAME}."
+    return f"no Ray cluster at {where} takes us: {error}"
+
+
 def _refuse_unreachable(address: str) -> None:
     """Ray itself would try for minutes, and say little."""
     host, _, port = address.rpartition(":")
@@ -130,9 +154,9 @@ def _refuse_unreachable(address: str) -> None:
         raise UsageError(f"nothing answers at {address} ({e}): start the cluster with `ray start --head`.") from e
     given = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     if not given and not (Path.home() / TOKEN).is_file():
+        make = "make one with `ray get-auth-token --generate`"
         raise UsageError(
-            "there is no token for the Ray cluster: make one with `ray get-auth-token --generate`, give every machine "
-            "the same in ~/.ray/auth_token, and start the nodes with RAY_AUTH_MODE=token."
+            f"there is no token for the Ray cluster: {make}, {THE_SAME}, and start the nodes with RAY_AUTH_MODE=token."
         )
 
 
