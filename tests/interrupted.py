@@ -19,7 +19,7 @@ from grader.store import NAME
 
 ROOT = Path(__file__).resolve().parent.parent
 VARYING = ("seconds", "output")
-TARGETS = ("coordinator", "bench", "judge", "zygote", "worker")
+TARGETS = ("coordinator", "bench", "judge", "zygote", "worker", "trainer", "training")
 QUESTIONS = {"q1_double": ("double", "2 * x"), "q2_square": ("square", "x * x"), "q3_half": ("half", "x / 2")}
 CHECK = '''
 import torch
@@ -41,15 +41,50 @@ def test_random(student, reference, seed):
     x = torch.rand(3, generator=torch.Generator().manual_seed(seed))
     assert torch.equal(student.run("{name}", x), reference.run("{name}", x)), "{name} is wrong."
 '''
+NETWORK = """
+
+class Net(torch.nn.Sequential):
+    def __init__(self):
+        layers = torch.nn.Flatten(), torch.nn.Linear(3072, {width}), torch.nn.ReLU(), torch.nn.Linear({width}, 10)
+        super().__init__(*layers)
+"""
+NETWORK_TOML = """
+[[questions]]
+id = "q4_net"
+title = "q4_net"
+answers = [{ name = "Net", kind = "model" }]
+network = {}
+checks = { test_learns = { points = 1 }, test_accuracy = { points = 2 } }
+[recipes.q4_net]
+cpu-full = { epochs = 4, batch_size = 50, learning_rate = 0.01, train_per_class = 50, test_per_class = 20 }
+"""
+NETWORK_CHECKS = '''
+from grader.expectations import learns_one_batch, near_the_reference
+
+
+def test_learns(one_batch):
+    """Net learns one batch."""
+    learns_one_batch(one_batch, "Net")
+
+
+def test_accuracy(trained, award):
+    """Net is as accurate as the reference."""
+    near_the_reference(trained, "Net", award)
+'''
+WIDTHS = (16, 24, 32, 40, 48, 56, 64, 72)
 KINDS = ("{right}", "{right} + 0", "x + 1", "x.nothing", "os._exit(3)", "torch.zeros(2)", "print('here') or {right}")
 
 
 @dataclass(frozen=True)
 class Course:
-    """An assignment of three questions, its reference and a class, in a folder."""
+    """An assignment of three questions, its reference and a class, in a folder.
+
+    With `networks` a fourth question is trained, which a third of the class has answered.
+    """
 
     folder: Path
     students: int = 12
+    networks: bool = False
 
     def write(self) -> Course:
         """The files; the class is the same for the same number of students."""
@@ -64,10 +99,16 @@ class Course:
             files[f"assignment/checks/test_{q}.py"] = CHECK.format(name=name, right=right)
             files[f"reference/checks/test_{q}.py"] = HIDDEN.format(name=name)
             files[f"reference/{q}.py"] = f"def {name}(x):\n    return {right}\n"
+        if self.networks:
+            files["assignment/assignment.toml"] += NETWORK_TOML
+            files["assignment/checks/test_q4_net.py"] = NETWORK_CHECKS
+            files["reference/q4_net.py"] = f"import torch\n{NETWORK.format(width=32)}"
         draw = random.Random(self.students)  # noqa: S311  # a seed is wanted
         for number in range(self.students):
             lines = [self._answer(draw, name, right) for name, right in QUESTIONS.values()]
             files[f"class/student{number:02}.py"] = "import os\nimport torch\n\nprint('read')\n" + "".join(lines)
+            if self.networks and number % 3 == 0:
+                files[f"class/student{number:02}.py"] += NETWORK.format(width=WIDTHS[number % len(WIDTHS)])
         for name, text in files.items():
             path = self.folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +128,7 @@ class Course:
             stderr=subprocess.PIPE,
             text=True,
             cwd=ROOT,
-            env=os.environ | {"TORCHGRADER_CACHE": str(self.folder / "cache")},
+            env=os.environ | {"TORCHGRADER_CACHE": str(self.folder / "caches" / out.name)},
         )
 
     def grade(self, out: Path) -> int:
@@ -134,7 +175,7 @@ def _found(coordinator: int, target: str) -> Iterator[int]:
     children = _children()
     below = list(_below(coordinator, children))
     zygotes = {p for p in below if b"grader.untrusted.zygote" in _command(p)}
-    if target == "judge":
+    if target in ("judge", "trainer", "training"):
         yield from (p for p in below if _name(p) == target)
     elif target == "bench":
         yield from (p for p in below if b"bench.main(" in _command(p) and p in children[coordinator])
