@@ -176,6 +176,7 @@ class Assignment(Value):
     limits: Limits = Limits()
     visibility: Disclosure = Disclosure()
     late: Policy = Policy()
+    attempts: Literal["last", "best"] = "last"
     questions: Annotated[tuple[Question, ...], Field(min_length=1)]
     baselines: tuple[BaselineSpec, ...] = ()
     recipes: dict[str, dict[str, Recipe]] = Field(default_factory=dict)

@@ -10,9 +10,10 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.errors import UsageError
-from grader.lateness import Extension, Rules, keys
+from grader.lateness import DIGITS, Extension, Rules, attempt_key, keys
 from grader.model import Submission
 
+ATTEMPT = ("attempt",)
 STUDENT, DUE, HOURS = ("student", "studentid", "id", "sid"), ("due",), ("hours", "extrahours")
 SUBMITTED = ("submittedat", "submitted", "time")
 
@@ -21,15 +22,16 @@ def remarks(submissions: Sequence[Submission], rules: Rules) -> Iterator[str]:
     """What an instructor should know before the dates are believed."""
     if rules.due is None and rules.policy.due is None and not rules.extensions:
         return
-    if unknown := [s.student_id for s in submissions if s.files and s.submitted_at is None]:
-        flagged = sum(bool(s.late) for s in submissions if s.submitted_at is None)
+    handed_in = [attempt for s in submissions for attempt in s.attempts]
+    if unknown := [s.student_id for s in handed_in if s.files and s.submitted_at is None]:
+        flagged = sum(bool(s.late) for s in handed_in if s.submitted_at is None)
         said = f" ({flagged} are late as the platform says, by how much it does not)" if flagged else ""
         yield (
-            f"when {len(unknown)} of {len(submissions)} were handed in is not known{said}: nothing is taken off them. "
+            f"when {len(unknown)} of {len(handed_in)} were handed in is not known{said}: nothing is taken off them. "
             f"Give --times FILE, or --file-times for the files' own times."
         )
     known = {key for s in submissions for key in keys(s)}
-    if strangers := sorted({*rules.extensions, *rules.times} - known):
+    if strangers := sorted({key.partition("\0")[0] for key in (*rules.extensions, *rules.times)} - known):
         yield f"nothing was handed in by {', '.join(strangers)}, who are listed with an extension or a time."
 
 
@@ -59,11 +61,13 @@ def extensions(path: Path) -> dict[str, Extension]:
 
 
 def times(path: Path) -> dict[str, datetime]:
-    """A CSV of students and when they handed in. Raises `UsageError`."""
+    """A CSV of students and when they handed in, or each `attempt` of theirs. Raises `UsageError`."""
     found: dict[str, datetime] = {}
     for line, row in _rows(path, "student and submitted_at"):
-        where = f"{path.name}, line {line}"
-        found[_student(row, where, found)] = parse(_value(row, SUBMITTED), where)
+        where, attempt = f"{path.name}, line {line}", _value(row, ATTEMPT)
+        if attempt and not set(attempt) & set(DIGITS):
+            raise UsageError(f"{where}: {attempt!r} is no attempt: write its number.")
+        found[_student(row, where, found, attempt)] = parse(_value(row, SUBMITTED), where)
     return found
 
 
@@ -77,8 +81,9 @@ def _hours(text: str, where: str) -> float:
     return hours
 
 
-def _student(row: Mapping[str, str], where: str, known: Mapping[str, object]) -> str:
+def _student(row: Mapping[str, str], where: str, known: Mapping[str, object], attempt: str = "") -> str:
     student = _value(row, STUDENT).casefold()
+    student = attempt_key(student, attempt) if student and attempt else student
     if not student or student in known:
         raise UsageError(f"{where}: {'this student is listed twice' if student else 'there is no student'}.")
     return student

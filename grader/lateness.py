@@ -17,6 +17,7 @@ from pydantic import AwareDatetime, Field, model_validator
 from grader.model import Lateness, Submission, Value
 
 DAY_SECONDS = 86_400
+DIGITS = "0123456789"
 PLATFORM_LATE = "The platform itself says late; these dates were used."
 PLATFORM_NOT_LATE = "The platform itself says not late; these dates were used."
 Percent = Annotated[float, Field(ge=0, le=100)]
@@ -54,6 +55,7 @@ class Rules:
     """All that decides lateness; ids are in lower case, and `files` takes files' times.
 
     `due` is from the command line, or `due_by` says where it is from; `sent_by` says who tells when it was handed in.
+    `times` are by student, and those of one attempt by `attempt_key`.
     """
 
     policy: Policy
@@ -66,7 +68,17 @@ class Rules:
 
 
 def assessed(submission: Submission, rules: Rules) -> Submission:
-    """The submission with its time of handing in and its lateness, as far as they are known."""
+    """The submission with its time of handing in and its lateness, as far as they are known; each attempt has its own.
+
+    A time without an attempt is that of the last one.
+    """
+    whose = {f: getattr(submission, f) for f in ("student_id", "name", "members", "platform", "platform_id")}
+    own = replace(rules, times={key: at for key, at in rules.times.items() if "\0" in key})
+    earlier = tuple(_assessed(replace(before, **whose), own) for before in submission.earlier)
+    return replace(_assessed(submission, rules), earlier=earlier)
+
+
+def _assessed(submission: Submission, rules: Rules) -> Submission:
     at, told_by = _handed_in(submission, rules)
     due, set_by = _due(submission, rules)
     if at is None or due is None:
@@ -83,7 +95,9 @@ def _handed_in(submission: Submission, rules: Rules) -> tuple[datetime | None, s
     """When it was handed in, and who says so: the platform, else the list of times, else the files."""
     if submission.submitted_at:
         return submission.submitted_at, rules.sent_by
-    listed = [rules.times[key] for key in keys(submission) if key in rules.times]
+    named = [attempt_key(key, submission.attempt) for key in keys(submission) if submission.attempt]
+    known = [key for key in named if key in rules.times] or [key for key in keys(submission) if key in rules.times]
+    listed = [rules.times[key] for key in known]
     if listed:
         return max(listed), "the list of times"
     if rules.files and submission.modified_at:
@@ -107,6 +121,11 @@ def keys(submission: Submission) -> Iterator[str]:
     """The ids by which a list may name whoever handed it in."""
     ids = (submission.student_id, submission.platform_id, *submission.members)
     yield from dict.fromkeys(i.casefold() for i in ids if i)
+
+
+def attempt_key(student: str, attempt: str) -> str:
+    """How `Rules.times` names one attempt of a student: by its number, however that is written ("2", "attempt 2")."""
+    return f"{student}\0{int(''.join(c for c in attempt if c in DIGITS) or 0)}"
 
 
 def _cost(seconds: float, policy: Policy, dates: str) -> Lateness:

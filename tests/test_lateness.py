@@ -9,6 +9,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,13 +19,14 @@ from grader import assignment, dates, lateness
 from grader.errors import AssignmentError, UsageError
 from grader.intake import collect
 from grader.lateness import Extension, Policy, Rules
-from grader.lms import outgoing
+from grader.lms import incoming, outgoing
 from grader.lms.platform import Choices
 from grader.lms.sheet import Sheet
-from grader.model import Gradebook, Lateness, Scorecard, Submission, Verdict
+from grader.model import File, Gradebook, Lateness, Scorecard, Submission, Verdict
 from grader.report import table
+from grader.store import Store, attempts
 from tests import gradebooks
-from tests.tiny import RIGHT, Tiny
+from tests.tiny import RIGHT, WRONG, Tiny
 
 ROOT = Path(__file__).resolve().parent.parent
 DUE = datetime(2026, 12, 1, 15, 59, tzinfo=UTC)
@@ -165,6 +167,78 @@ def test_of_folders_of_attempts_the_last_is_graded(tmp_path: Path):
     (ada,) = collect(tmp_path / "class")
     assert (ada.student_id, [f.data for f in ada.files]) == ("ada", [b"10"])
     assert "Attempt10 counts, being the last; not graded: attempt1, attempt 2." in ada.notes[0]
+    (ada,) = incoming.take(tmp_path / "class", every_attempt=True).submissions
+    assert [(a.attempt, a.files[0].data) for a in ada.attempts] == [
+        ("attempt1", b"1"),
+        ("attempt 2", b"2"),
+        ("Attempt10", b"10"),
+    ]
+    assert ada.notes == ()
+
+
+def test_of_canvas_each_attempt_has_what_was_not_handed_in_again_too(tmp_path: Path):
+    for name in ("hw.py", "hw-1.py", "model.py"):
+        (tmp_path / f"doejane_12_34_{name}").write_text(name)
+    (jane,) = incoming.take(tmp_path, "canvas", every_attempt=True).submissions
+    assert [{f.name: f.data for f in a.files} for a in jane.attempts] == [
+        {"hw.py": b"hw.py", "model.py": b"model.py"},
+        {"hw.py": b"hw-1.py", "model.py": b"model.py"},
+    ]
+
+
+def several(*grades: tuple[bool, float]) -> tuple[Submission, list[Scorecard]]:
+    """A student's attempts and their scorecards: whether the second half is right, and what lateness costs."""
+    made = []
+    for n, (_, percent) in enumerate(grades, 1):
+        late = Lateness(seconds=1, days=1, percent=percent, why="")
+        made.append(Submission("ada", (File("a.py", b"%d" % n),), attempt=f"attempt{n}", lateness=late))
+    verdicts = [Verdict.PASSED if right else Verdict.FAILED for right, _ in grades]
+    cards = [gradebooks.failing("ada", Verdict.PASSED, v) for v in verdicts]
+    cards = [
+        c.model_copy(update={"submission_digest": s.digest}).handed_in_as(s) for c, s in zip(cards, made, strict=True)
+    ]
+    return replace(made[-1], earlier=tuple(made[:-1])), cards
+
+
+@pytest.mark.parametrize(
+    ("grades", "counts", "note"),
+    [
+        ([(True, 0), (False, 0)], "attempt1", "having the best grade, 4; the others: attempt2: 2."),
+        ([(False, 0), (True, 20)], "attempt2", "having the best grade, 3.2; the others: attempt1: 2."),
+        ([(False, 0), (True, 60)], "attempt1", "having the best grade, 2; the others: attempt2: 1.6."),
+        ([(True, 0), (True, 0), (False, 0)], "attempt2", "the others: attempt1: 4, attempt3: 2."),
+    ],
+    ids=["the first is better", "late and still better", "too late to be better", "equal ones: the later"],
+)
+def test_of_several_attempts_the_best_grade_counts_after_lateness(
+    tmp_path: Path, grades: list[tuple[bool, float]], counts: str, note: str
+):
+    submission, cards = several(*grades)
+    with Store(tmp_path, write=True) as store:
+        for card in cards:
+            store.add_scorecard(1, card, "b1")
+            attempts.choose(store, card.assignment, submission)
+        attempts.choose(store, cards[0].assignment, submission)  # which changes nothing
+        (kept,) = store.current(cards[0].assignment)
+        assert (kept.card.attempt, len(kept.card.attempts)) == (counts, len(grades))
+        assert note in kept.card.notes[0]
+        assert attempts.alone(kept.card) in cards
+        assert len(store.history("ada")) <= 2 * len(cards)
+
+
+def test_each_attempt_has_its_own_time_and_its_own_cost(tmp_path: Path):
+    submission, _ = several((True, 0), (True, 0), (True, 0))
+    (tmp_path / "times.csv").write_text(
+        f"student,attempt,submitted_at\nada,attempt 2,{DUE.isoformat()}\nAda,,{(DUE + timedelta(days=2)).isoformat()}\n"
+    )
+    found = lateness.assessed(submission, Rules(TEN, times=dates.times(tmp_path / "times.csv")))
+    assert [a.lateness.percent if a.submitted_at and a.lateness else None for a in found.attempts] == [None, 0, 20]
+
+
+def test_the_same_content_is_one_attempt_handed_in_when_it_first_was():
+    submission, _ = several((True, 0), (True, 0))
+    again = replace(submission, files=submission.earlier[0].files)
+    assert [a.attempt for a in again.attempts] == ["attempt1"]
 
 
 # ------------------------------------------------------------------------------------------------------ from end to end
@@ -234,3 +308,24 @@ def scores(folder: Path) -> dict[str, str]:
     grader("export", "gradescope", folder / "out", "--sheet", folder / "sheet.csv", "-o", folder / "filled.csv")
     sheet = Sheet((folder / "filled.csv").read_bytes())
     return {sheet.value(r, 1): sheet.value(r, 3) for r in range(1, len(sheet.rows))}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")
+def test_the_best_of_several_attempts_is_on_the_page_and_nothing_is_graded_again_for_it(tmp_path: Path):
+    tiny = Tiny(tmp_path / "tiny").write()
+    path = tiny.assignment / "assignment.toml"
+    path.write_text(f'attempts = "best"\n{path.read_text()}{LATE}')
+    for name, text in {"attempt1": RIGHT, "attempt2": WRONG}.items():
+        (tmp_path / "class" / "ada" / name).mkdir(parents=True)
+        (tmp_path / "class" / "ada" / name / "submission.py").write_text(text)
+    where = ["-a", tiny.assignment, "--reference", tiny.reference, "-o", tmp_path / "out", "--device", "cpu"]
+    grader("grade", tmp_path / "class", *where, "--trust-submissions", "--json-lines")
+    page = next((tmp_path / "out" / "students").glob("ada*")).read_text(encoding="utf-8")
+    assert "2 attempts were graded: attempt1 counts, having the best grade, 4; the others: attempt2: 0." in page
+
+    times = f"student,attempt,submitted_at\nada,1,{(DUE + timedelta(days=20)).isoformat()}\n"
+    (tmp_path / "times.csv").write_text(times)
+    again = grader("grade", tmp_path / "class", *where, "--json-lines", "--times", tmp_path / "times.csv").splitlines()
+    assert json.loads(again[0])["left"] == 0
+    assert "attempt2 counts" in grader("show", "ada", "-o", tmp_path / "out")

@@ -36,7 +36,7 @@ def display(clock: Clock, *, terminal: bool = False, json_lines: bool = False) -
         file=io.StringIO(), force_terminal=terminal, color_system=None, width=100, highlight=False, markup=False
     )
     made = Display(shown_on, json_lines=json_lines, clock=clock)
-    made.plan(Remainder(CLASS, {"s0": {}}, (), frozenset()))
+    made.plan(Remainder(CLASS, {("s0", CLASS[0].digest): {}}, (), frozenset()))
     return made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from grader.commands.shared import OK, SOME_INTERNAL, make_folder, out
 from grader.errors import StoreError
 from grader.model import Judged, Scorecard, Submission
 from grader.plan import Plan
-from grader.store import Run, Store
+from grader.store import Run, Store, attempts
 from grader.store.basis import Basis, basis
 from grader.store.remainder import Choice, Ground, Remainder, remainder
 from grader.terminal.progress import Display
@@ -51,24 +51,34 @@ def grade(order: Order, outlet: Outlet, choice: Choice = EVERYTHING) -> int:
     ground = Ground(order.assignment.id, found.digest, order.plan.require)
     display = Display(out, json_lines=outlet.json_lines)
     with Store(outlet.folder, write=True) as store:
-        work = remainder(store, ground, order.submissions, choice)
+        work = remainder(store, ground, [a for s in order.submissions for a in s.attempts], choice)
         display.plan(work)
         _rename(store, work, order.submissions)
         if work.left:
             with engines.opened(order.where, order.plan.jobs, gpu=order.plan.device == "cuda") as engine:
                 _run(store, order, found, work, outlet, display, engine)
+        unfinished = _choose(store, order)
+        if work.left:
             _compare(order, store)
         book = pages.gradebook(store, order.assignment.id)
         page = pages.write(store, book, pages.look(store, outlet.lang, order.assignment.id))
     display.end(book, {s.student_id for s in order.submissions}, page)
-    return SOME_INTERNAL if book.internal else OK
+    return SOME_INTERNAL if book.internal or unfinished else OK
+
+
+def _choose(store: Store, order: Order) -> bool:
+    """Of those with several attempts, make the best the one that counts; whether the harness failed in any attempt."""
+    several = [s for s in order.submissions if s.earlier]
+    for submission in several:
+        attempts.choose(store, order.assignment.id, submission)
+    return not all(attempts.final(store, order.assignment.id, s) for s in several)
 
 
 def _rename(store: Store, work: Remainder, submissions: list[Submission]) -> None:
     """What a platform knows of a submission (a name, lateness) may change without anything to grade again."""
-    by_id = {s.student_id: s for s in submissions}
-    for kept in work.unchanged:
-        renamed = kept.graded.handed_in_as(by_id[kept.card.student_id])
+    by_id = {s.student_id: s for s in submissions if not s.earlier}
+    for kept in (k for k in work.unchanged if k.card.student_id in by_id):
+        renamed = attempts.alone(kept.graded).handed_in_as(by_id[kept.card.student_id])
         if renamed != kept.graded:
             store.add_scorecard(kept.run, renamed, kept.basis)
 
@@ -77,31 +87,49 @@ def _run(
     store: Store, order: Order, found: Basis, work: Remainder, outlet: Outlet, display: Display, engine: engines.Engine
 ) -> None:
     """A new run over what is left; every result is on disk before it is told."""
-    submissions = list(work.left)
-    run = store.begin(_row(order, found), [(s.student_id, s.digest) for s in submissions])
+    named = _named(work.left)
+    handed_in = {s.student_id: s for s in order.submissions}
+    keys = {name: (s.student_id, s.digest) for name, s in named.items()}
+    run = store.begin(_row(order, found), list(keys.values()))
     look = pages.look(store, outlet.lang, order.assignment.id)
 
     def keep(submission: Submission, judged: Judged) -> None:
-        key = (submission.student_id, submission.digest)
-        store.add_question(run, key, order.assignment.id, found.digest, judged)
+        store.add_question(run, keys[submission.student_id], order.assignment.id, found.digest, judged)
 
     def take(card: Scorecard) -> None:
-        store.add_scorecard(run, card, "" if card.student_id in work.mixed else found.digest)
-        pages.write_scorecard(store, store.marked(card), look)
+        key = keys[card.student_id]
+        card = card.model_copy(update={"student_id": key[0]})
+        store.add_scorecard(run, card, "" if key in work.mixed else found.digest)
+        chosen = attempts.choose(store, order.assignment.id, handed_in[key[0]]) if card.attempt else None
+        pages.write_scorecard(store, store.marked(chosen or card), look)
         display.take(card)
 
     with _ended(store, run), _scratch(store) as scratch, display.shown():
         plan = replace(order.plan, scratch=scratch)
-        journal = batch.Journal(work.finished, keep)
-        batch.grade(plan, order.assignment, submissions, display.watch, take, journal, engine)
+        finished = {name: work.finished[key] for name, key in keys.items() if key in work.finished}
+        submissions = [replace(s, student_id=name) for name, s in named.items()]
+        batch.grade(plan, order.assignment, submissions, display.watch, take, batch.Journal(finished, keep), engine)
+
+
+def _named(left: Iterable[Submission]) -> dict[str, Submission]:
+    """The submissions by names that differ, for the run: of several attempts each has a name of its own."""
+    found: dict[str, Submission] = {}
+    attempts_last = sorted(left, key=lambda s: bool(s.attempt))  # so that no attempt takes a student's name
+    for s in attempts_last:
+        name = f"{s.student_id} ({s.attempt})" if s.attempt else s.student_id
+        while name in found:
+            name += "'"
+        found[name] = s
+    return found
 
 
 def _compare(order: Order, store: Store) -> None:
     """Whose code is alike, in the whole gradebook; that changes with who is graded."""
-    students = frozenset(kept.card.student_id for kept in store.current(order.assignment.id))
-    about = likeness.About(order.assignment.id, students, order.assignment.folder / "handout")
+    digests = {kept.card.student_id: kept.card.submission_digest for kept in store.current(order.assignment.id)}
+    about = likeness.About(order.assignment.id, frozenset(digests), order.assignment.folder / "handout")
+    counted = [a for s in order.submissions for a in s.attempts if not s.earlier or a.digest == digests[s.student_id]]
     with pages.writing(store.folder):
-        likeness.keep(store.folder, order.submissions, about)
+        likeness.keep(store.folder, counted, about)
 
 
 @contextlib.contextmanager

@@ -72,12 +72,10 @@ def grade(
     spec = assignment.load(folder)
     solutions = reference_folder(reference, spec)
     source = whence.given(submissions, platform, people, Dates(due, extensions, times, file_times))
-    handed_in = whence.collect(source, spec.late, quiet=json_lines)
+    handed_in = whence.collect(source, spec, quiet=json_lines)
     where = _where(engine, address)
-    if where.engine != "local" and device == "auto":
-        device = "cpu"  # a class is trained on one kind of device, whatever each machine has
     plan = replace(_plan(folder, solutions, data, recipe, device, jobs), require=require, trust=trust)
-    order = Order(plan, spec, handed_in, source.remembered, where)
+    order = Order(_there(plan, where), spec, handed_in, source.remembered, where)
     return classwork.grade(order, Outlet(output, lang, json_lines), Choice(force=force))
 
 
@@ -108,6 +106,8 @@ def regrade(
     force: ForceOption = False,
     jobs: JobsOption = PROCESSORS,
     json_lines: JsonLinesOption = False,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
 ) -> int:
     """Grade again, as the last time: what changed, what was not finished, or with --force what has not changed too."""
     with Store(output) as store:
@@ -117,15 +117,22 @@ def regrade(
     for question in questions or []:
         known_question(spec.id, [q.id for q in spec.questions], question)
     source = whence.again(last.environment["origin"], submissions)
-    handed_in = whence.collect(source, spec.late, quiet=json_lines)
+    handed_in = whence.collect(source, spec, quiet=json_lines)
     choice = Choice(frozenset(students or ()), frozenset(questions or ()), failed, internal, force)
-    return classwork.grade(Order(plan, spec, handed_in, source.remembered), Outlet(output, lang, json_lines), choice)
+    where = _where(engine, address)
+    order = Order(_there(plan, where), spec, handed_in, source.remembered, where)
+    return classwork.grade(order, Outlet(output, lang, json_lines), choice)
 
 
 def _where(engine: Name, address: str | None) -> Where:
     if address and engine == "local":
         raise UsageError(f"--address {address} goes with --engine ray: add that, or leave the address out.")
     return Where(engine, address)
+
+
+def _there(plan: Plan, where: Where) -> Plan:
+    """The plan for the engine: on several machines a class is trained on one kind of device, whatever each has."""
+    return replace(plan, device="cpu") if where.engine != "local" and plan.device == "auto" else plan
 
 
 def _plan_of(run: Run) -> Plan:

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from grader import dates, lateness
+from grader.assignment import Assignment
 from grader.commands.shared import complain, out
 from grader.errors import UsageError
 from grader.lateness import Policy, Rules
@@ -74,13 +75,14 @@ def again(origin: Mapping[str, str | None], path: Path | None) -> Whence:
     return Whence(found, **known)
 
 
-def collect(whence: Whence, policy: Policy, *, quiet: bool = False) -> list[Submission]:
+def collect(whence: Whence, spec: Assignment, *, quiet: bool = False) -> list[Submission]:
     """The submissions with their lateness; says whose export it is, and which files are nobody's."""
-    rules = _rules(whence, policy)
+    rules = _rules(whence, spec.late)
     path = Path(whence.path)
     if rules.files and path.suffix.lower() == ".zip":
         raise UsageError("times in a zip have no zone: list them with --times, or unpack it where they were made.")
-    taken = incoming.take(path, whence.platform, Path(whence.people) if whence.people else None)
+    people = Path(whence.people) if whence.people else None
+    taken = incoming.take(path, whence.platform, people, every_attempt=spec.attempts == "best")
     found = [lateness.assessed(s, rules) for s in taken.submissions]
     if taken.platform.name != "plain" and not quiet:
         late = sum(bool(s.late) for s in found)

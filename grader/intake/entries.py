@@ -20,6 +20,7 @@ class Caps:
     record_bytes: int = 50 * MB  # what a platform says of a whole class, with its own test results, in one .yml
     module_bytes: int = 2 * MB  # the largest hand-written module is a hundred times smaller
     student_bytes: int = 100 * MB  # one notebook at its limit and its modules
+    attempts: int = 1  # of a student's, the last; more are read where the best counts
     student_files: int = 2_000  # data or an environment was handed in by mistake; walking on would only cost time
     source_files: int = 100  # a project of many modules has a few dozen
     total_bytes: int = 2_000 * MB  # all of it is held in memory at once

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from grader.intake.entries import (
@@ -34,9 +35,17 @@ def sources_of(entries: Sequence[Entry]) -> list[Entry]:
 
 def submission(raw: str, entries: Sequence[Entry], caps: Caps) -> Submission:
     """What a student handed in, or the problem with it; `raw` is the id as found."""
+    attempts = _attempts(entries)
+    several = caps.attempts > 1
+    read = [replace(_read(raw, e, caps), attempt=name if several else "") for name, e in attempts[-caps.attempts :]]
+    notes = (*_not_graded(attempts, caps), *read[-1].notes)
+    return replace(read[-1], notes=notes, earlier=tuple(read[:-1]))
+
+
+def _read(raw: str, entries: Sequence[Entry], caps: Caps) -> Submission:
+    """One attempt."""
     student_id = safe(raw, caps)
-    entries, attempts = _last_attempt(entries)
-    notes = (*attempts, *_notes(raw, student_id, entries))
+    notes = _notes(raw, student_id, entries)
     try:
         files = _read_sources(entries, caps)
     except Unreadable as e:
@@ -51,16 +60,24 @@ def is_attempt(folder: str) -> bool:
     return ATTEMPT.fullmatch(folder) is not None
 
 
-def _last_attempt(entries: Sequence[Entry]) -> tuple[Sequence[Entry], tuple[str, ...]]:
-    """The entries of the last attempt where all code lies in folders of attempts, and a note of the others."""
+def _attempts(entries: Sequence[Entry]) -> list[tuple[str, Sequence[Entry]]]:
+    """Each attempt with its entries, the oldest first, where all code lies in folders of attempts; else one alone."""
     folders = {e.path[0] if len(e.path) > 1 else "" for e in entries if e.is_source}
     numbers = {int(match[1]): f for f in folders if (match := ATTEMPT.fullmatch(f))}
     if len(numbers) < 2 or len(numbers) < len(folders):
-        return entries, ()
-    last = numbers[max(numbers)]
-    others = listed([f for _, f in sorted(numbers.items()) if f != last])
-    note = f"{len(numbers)} attempts were handed in: {shown(last)} counts, being the last; not graded: {others}."
-    return [e for e in entries if e.path[0] == last], (note,)
+        return [("", entries)]
+    return [(shown(f), [e for e in entries if e.path[0] == f]) for _, f in sorted(numbers.items())]
+
+
+def _not_graded(attempts: Sequence[tuple[str, Sequence[Entry]]], caps: Caps) -> tuple[str, ...]:
+    """A note on the attempts that are not read, if there are any."""
+    names = [name for name, _ in attempts]
+    if len(names) <= caps.attempts:
+        return ()
+    others = listed(names[: -caps.attempts])
+    if caps.attempts > 1:
+        return (f"{len(names)} attempts were handed in: the last {caps.attempts} are graded; not graded: {others}.",)
+    return (f"{len(names)} attempts were handed in: {names[-1]} counts, being the last; not graded: {others}.",)
 
 
 def _read_sources(entries: Sequence[Entry], caps: Caps) -> tuple[File, ...]:

@@ -101,19 +101,17 @@ def handed_in(export: Export) -> Iterator[Handed]:
         handed = found.setdefault(name.user, Handed(student_id, name.person, platform_id=name.user, late=name.late))
         handed.entries.append(replace(entry, path=(name.file,)))
     for handed in found.values():
-        handed.entries[:], handed.notes = _last(handed.entries)
+        if export.every_attempt:
+            handed.entries[:] = _each(handed.entries)
+        else:
+            handed.entries[:], handed.notes = _last(handed.entries)
         yield handed
 
 
 def _last(entries: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
     """The files without the `-1` of a resubmission; of one that is there several times the last, and a note of it."""
-    attempts: dict[str, list[tuple[int, Entry]]] = {}
-    for entry in entries:
-        name, number = _without_copy(entry.name)
-        attempts.setdefault(name, []).append((number, entry))
     kept, notes = [], []
-    for name, found in attempts.items():
-        found.sort(key=lambda pair: pair[0])
+    for name, found in _copies(entries).items():
         *earlier, (_, last) = found
         kept.append(replace(last, path=(name,)))
         if earlier:
@@ -121,6 +119,29 @@ def _last(entries: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
             count = f"{len(found)} attempts were handed in"
             notes.append(f"{count}: {shown(last.name)} counts, being the last; not graded: {others}.")
     return kept, tuple(notes)
+
+
+def _each(entries: list[Entry]) -> list[Entry]:
+    """The files of every attempt, in folders; a file that was not handed in again is the one of the attempt before."""
+    copies = _copies(entries)
+    numbers = sorted({number for found in copies.values() for number, _ in found})
+    if len(numbers) < 2:
+        return [replace(entry, path=(name,)) for name, found in copies.items() for _, entry in found]
+    placed = []
+    for place, latest in enumerate(numbers, 1):
+        for name, found in copies.items():
+            if there := [entry for number, entry in found if number <= latest]:
+                placed.append(replace(there[-1], path=(f"attempt {place}", name)))
+    return placed
+
+
+def _copies(entries: list[Entry]) -> dict[str, list[tuple[int, Entry]]]:
+    """The files by the name that each was given, with the number of each copy, in its order."""
+    copies: dict[str, list[tuple[int, Entry]]] = {}
+    for entry in entries:
+        name, number = _without_copy(entry.name)
+        copies.setdefault(name, []).append((number, entry))
+    return {name: sorted(found, key=lambda pair: pair[0]) for name, found in copies.items()}
 
 
 def _without_copy(name: str) -> tuple[str, int]:

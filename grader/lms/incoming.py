@@ -14,6 +14,7 @@ from grader.lms.platform import Export, Handed, Platform
 from grader.model import Submission
 
 WRAPPERS = 4  # folders around an export that are looked through: a zip of a folder of a folder
+MOST_ATTEMPTS = 20  # of one student, where the best counts: more would hold up the class
 NOTHING = Entry(("(nothing)",), Kind.SPECIAL, 0, bytes)  # stands for a submission without a file
 
 
@@ -28,12 +29,16 @@ class Taken:
     unlisted: tuple[str, ...] = ()
 
 
-def take(path: Path, platform: str | None = None, people: Path | None = None) -> Taken:
-    """The submissions of an export. `platform` says whose it is, else that is found out. Raises `UsageError`."""
+def take(path: Path, platform: str | None = None, people: Path | None = None, *, every_attempt: bool = False) -> Taken:
+    """The submissions of an export. `platform` says whose it is, else that is found out. Raises `UsageError`.
+
+    Of several attempts at one submission the last is taken; with `every_attempt` the earlier ones come with it.
+    """
     if platform is not None and platform not in PLATFORMS:
         raise UsageError(f"there is no platform {platform!r}: wanted one of {', '.join(PLATFORMS)}.")
-    sharing = _Sharing(path, platform)
-    taken = intake.take(path, share=sharing)
+    sharing = _Sharing(path, platform, every_attempt=every_attempt)
+    caps = replace(intake.CAPS, attempts=MOST_ATTEMPTS) if every_attempt else intake.CAPS
+    taken = intake.take(path, caps, sharing)
     told = tuple(_told(s, sharing) for s in taken.submissions)
     unlisted: list[str] = []
     if people:
@@ -81,15 +86,16 @@ def _refuse_doubles(submissions: Sequence[Submission]) -> None:
 class _Sharing:
     """Says whose is what: `intake.take` calls it with everything that the input holds."""
 
-    def __init__(self, path: Path, wanted: str | None) -> None:
+    def __init__(self, path: Path, wanted: str | None, *, every_attempt: bool) -> None:
         self._path = path
+        self._every_attempt = every_attempt
         self._wanted = PLATFORMS[wanted] if wanted else None
         self.platform = self._wanted or PLATFORMS["plain"]
         self.reason = "as asked for" if wanted else "a single file"
         self.handed: dict[str, Handed] = {}
 
     def __call__(self, entries: Sequence[Entry], root: str) -> tuple[intake.Groups, tuple[str, ...]]:
-        levels = list(_levels(Export(self._path, root, tuple(entries))))
+        levels = list(_levels(Export(self._path, root, tuple(entries), self._every_attempt)))
         self.platform, export, self.reason = self._chosen(levels)
         if self.platform.name == "plain":
             return intake.by_place(entries, root)
@@ -125,7 +131,7 @@ def _levels(export: Export) -> Iterator[Export]:
         if export.files or len(export.folders) != 1:
             return
         inside = tuple(e.below(1) for e in export.entries)
-        export = Export(export.path, export.folders[0], inside)
+        export = replace(export, root=export.folders[0], entries=inside)
 
 
 def _nobodys(export: Export, groups: intake.Groups) -> tuple[str, ...]:

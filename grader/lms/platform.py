@@ -18,11 +18,15 @@ from grader.model import Gradebook
 
 @dataclass(frozen=True)
 class Export:
-    """What was downloaded, opened. `root` is the name of the folder or zip that directly holds `entries`."""
+    """What was downloaded, opened. `root` is the name of the folder or zip that directly holds `entries`.
+
+    With `every_attempt` the earlier attempts are wanted, each in a folder "attempt 1" of the submission's.
+    """
 
     path: Path
     root: str
     entries: tuple[Entry, ...]
+    every_attempt: bool = False
 
     @property
     def folders(self) -> list[str]:

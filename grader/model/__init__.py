@@ -21,7 +21,7 @@ from grader.model.networks import (
     mean_accuracy,
 )
 from grader.model.questions import EXPLANATION, CheckResult, Difference, Mark, OwnLine, QuestionResult, Window
-from grader.model.scorecard import COMPUTED, Environment, Isolation, Judged, Scorecard
+from grader.model.scorecard import COMPUTED, Attempt, Environment, Isolation, Judged, Scorecard
 from grader.model.submission import File, Lateness, Submission
 from grader.model.values import Fault, Margins, Points, Sizes, Value, Verdict, Visibility
 
@@ -30,6 +30,7 @@ __all__ = [
     "EXPLANATION",
     "Alike",
     "AskedLayer",
+    "Attempt",
     "Baseline",
     "CheckResult",
     "Claim",

@@ -56,8 +56,19 @@ class Environment(Value):
     assignment_digest: str
 
 
+class Attempt(Value):
+    """One of several attempts that were graded, and what came of it: "3.6 of 4 (4 less 10 % for lateness)"."""
+
+    name: str
+    submission_digest: str
+    summary: str
+
+
 class Scorecard(Value):
     """All that is known of one submission. `notes` tell what was unusual.
+
+    Of a student whose best attempt counts, `attempt` is the name of the one that this is, and `attempts` are all that
+    it was chosen from; those of an attempt by itself are empty.
 
     `flags` are for the instructor alone: what a person should look at before it is believed. They are no verdict, cost
     no points, and are neither on the student's page nor in the scorecard that is written beside it.
@@ -83,10 +94,12 @@ class Scorecard(Value):
     late: bool | None = None
     claims: tuple[Claim, ...] = ()
     lateness: Lateness | None = None
+    attempt: str = ""
+    attempts: tuple[Attempt, ...] = ()
 
     def handed_in_as(self, submission: Submission) -> Scorecard:
         """The same with what the platform knows of the submission: whose, when, and what takes the points back."""
-        fields = ("name", "members", "platform", "platform_id", "submitted_at", "late", "lateness")
+        fields = ("name", "members", "platform", "platform_id", "submitted_at", "late", "lateness", "attempt")
         return self.model_copy(update={f: getattr(submission, f) for f in fields})
 
     @computed_field  # type: ignore[prop-decorator]

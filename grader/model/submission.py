@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Annotated
@@ -39,6 +39,9 @@ class Submission:
     The rest is what its platform knows of it: `name` is for people to read, `members` are the ids of a group, and
     `platform_id` is what that platform needs to take the points back. `late` None: the platform did not say.
     `modified_at` is when the newest of its files on this disk was changed.
+
+    Where the best of several attempts counts, this is the last of them, `earlier` holds those before it, the oldest
+    first, and `attempt` is the name of each.
     """
 
     student_id: str
@@ -53,6 +56,16 @@ class Submission:
     late: bool | None = None
     lateness: Lateness | None = None
     modified_at: datetime | None = field(default=None, compare=False)
+    attempt: str = ""
+    earlier: tuple[Submission, ...] = field(default=(), repr=False)
+
+    @property
+    def attempts(self) -> tuple[Submission, ...]:
+        """The attempts of which the best counts, the oldest first, this one the last; the same content only once."""
+        found: dict[str, Submission] = {}
+        for attempt in (*self.earlier, replace(self, earlier=())):
+            found.setdefault(attempt.digest, attempt)
+        return tuple(found.values())
 
     @cached_property
     def digest(self) -> str:

@@ -166,7 +166,7 @@ class Store:
         counted = (
             "SELECT runs.*, endings.at AS ended, endings.how AS how, "
             "(SELECT count(*) FROM submissions WHERE run = runs.id) AS submissions, "
-            "(SELECT count(*) FROM scorecards WHERE run = runs.id) AS graded "
+            "(SELECT count(DISTINCT student || ' ' || submission) FROM scorecards WHERE run = runs.id) AS graded "
             "FROM runs LEFT JOIN endings ON endings.run = runs.id ORDER BY runs.id"
         )
         return [past(row) for row in self._select(counted)]

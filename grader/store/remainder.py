@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grader.errors import UsageError
 from grader.model import Fault, Judged, Submission, Verdict
-from grader.store import Kept, Store
+from grader.store import Kept, Store, SubmissionKey, attempts
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class Choice:
 
 @dataclass(frozen=True)
 class Remainder:
-    """The submissions that are left, with what is `finished` of them by student and question; and the others.
+    """The submissions that are left, with what is `finished` of them by question; and the others.
 
-    `mixed` are the students some of whose questions stay as they were on another basis, because only some were chosen.
+    `mixed` are those some of whose questions stay as they were on another basis, because only some were chosen.
     """
 
     left: tuple[Submission, ...]
-    finished: Mapping[str, Mapping[str, Judged]]
+    finished: Mapping[SubmissionKey, Mapping[str, Judged]]
     unchanged: tuple[Kept, ...]
-    mixed: frozenset[str]
+    mixed: frozenset[SubmissionKey]
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,31 @@ class Ground:
 
 
 def remainder(store: Store, ground: Ground, submissions: list[Submission], choice: Choice) -> Remainder:
-    """Sort the chosen submissions into those that are left and those that need not be graded again."""
-    kept = {k.card.student_id: k for k in store.current(ground.assignment)}
-    chosen = [s for s in _named(submissions, choice.students) if _matches(kept.get(s.student_id), choice)]
-    done = [s for s in chosen if not choice.force and _holds(s, kept.get(s.student_id), ground)]
-    left = [s for s in chosen if s not in done]
+    """Sort the chosen submissions into those that are left and those that need not be graded again.
+
+    Several attempts of a student stand in the list like submissions of several.
+    """
+    kept = _kept(store, ground, submissions)
+    chosen = [s for s in _named(submissions, choice.students) if _matches(kept.get(_key(s)), choice)]
+    done = {_key(s): kept[_key(s)] for s in chosen if not choice.force and _holds(s, kept.get(_key(s)), ground)}
+    left = [s for s in chosen if _key(s) not in done]
     finished, mixed = _finished(store, ground, left, choice)
-    return Remainder(tuple(left), finished, tuple(kept[s.student_id] for s in done), mixed)
+    return Remainder(tuple(left), finished, tuple(done.values()), mixed)
+
+
+def _key(submission: Submission) -> SubmissionKey:
+    return submission.student_id, submission.digest
+
+
+def _kept(store: Store, ground: Ground, submissions: list[Submission]) -> dict[SubmissionKey, Kept]:
+    """What is kept of each: a student's current scorecard, but of an attempt its own."""
+    current = {k.card.student_id: k for k in store.current(ground.assignment)}
+    found: dict[SubmissionKey, Kept] = {}
+    for s in submissions:
+        rows = attempts.newest(store, ground.assignment, s.student_id) if s.attempt else {}
+        if kept := rows.get(s.digest) if s.attempt else current.get(s.student_id):
+            found[_key(s)] = kept
+    return found
 
 
 def _named(submissions: list[Submission], students: Iterable[str]) -> list[Submission]:
@@ -88,17 +106,16 @@ def _holds(submission: Submission, kept: Kept | None, ground: Ground) -> bool:
 
 def _finished(
     store: Store, ground: Ground, left: list[Submission], choice: Choice
-) -> tuple[dict[str, dict[str, Judged]], frozenset[str]]:
-    """What is finished of the submissions, by student and question, and who keeps something of another basis."""
-    keys = {(s.student_id, s.digest) for s in left}
-    here = {} if choice.force else store.finished(ground.assignment, keys, ground.level, ground.basis)
-    found = {student: dict(known) for (student, _), known in here.items()}
+) -> tuple[dict[SubmissionKey, dict[str, Judged]], frozenset[SubmissionKey]]:
+    """What is finished of the submissions, by question, and which keep something of another basis."""
+    keys = {_key(s) for s in left}
+    found = {} if choice.force else store.finished(ground.assignment, keys, ground.level, ground.basis)
     if not choice.questions:
         return found, frozenset()
     mixed = set()
-    for (student, _), known in store.finished(ground.assignment, keys, ground.level).items():
-        others = {q: judged for q, judged in known.items() if q not in choice.questions | set(found.get(student, {}))}
-        found.setdefault(student, {}).update(others)
+    for key, known in store.finished(ground.assignment, keys, ground.level).items():
+        others = {q: judged for q, judged in known.items() if q not in choice.questions | set(found.get(key, {}))}
+        found.setdefault(key, {}).update(others)
         if others:
-            mixed.add(student)
+            mixed.add(key)
     return found, frozenset(mixed)

@@ -88,7 +88,7 @@ class Display:
         """Say what is left to do."""
         unchanged, left = len(work.unchanged), len(work.left)
         self.state.total = left
-        begun = sum(bool(work.finished.get(s.student_id)) for s in work.left)
+        begun = sum(bool(work.finished.get((s.student_id, s.digest))) for s in work.left)
         if self._json:
             self._say("plan", left=left, unchanged=unchanged, continued=begun)
             return
@@ -127,9 +127,11 @@ class Display:
         """A scorecard that is complete and kept."""
         if self._json:
             counts = Counter(c.verdict.value for c in card.checks)
+            which = {"attempt": card.attempt} if card.attempt else {}
             self._say(
                 "scorecard",
                 student=card.student_id,
+                **which,
                 points=card.points,
                 grade=card.grade,
                 max_points=card.max_points,

@@ -76,8 +76,9 @@ def history(found: list[Kept]) -> Table:
     table = Table("run", "at", "submission", "points", "pending", title="History")
     for kept in found:
         card = kept.card
+        of = f"{card.submission_digest[:SHOWN]} {plain(card.attempt)}{' (counts)' if card.attempts else ''}".rstrip()
         points = f"{card.points:g}/{card.max_points:g}"
-        table.add_row(str(kept.run), time(kept.at), card.submission_digest[:SHOWN], points, f"{card.pending_points:g}")
+        table.add_row(str(kept.run), time(kept.at), of, points, f"{card.pending_points:g}")
     return table
 
 
