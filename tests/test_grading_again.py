@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.store import NAME, Store
+from tests.interrupted import QUESTIONS, Course
 from tests.tiny import RIGHT, WRONG, Tiny
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")
@@ -54,6 +55,16 @@ def begun(result: Result) -> list[str]:
     return [one["student"] for one in said if one["event"] == "began"]
 
 
+def judged(result: Result) -> dict[str, list[str]]:
+    """Which questions of whom were graded."""
+    assert result.returncode == 0, result.stderr
+    found: dict[str, list[str]] = {}
+    for said in map(json.loads, result.stdout.splitlines()):
+        if said["event"] == "judged":
+            found.setdefault(said["student"], []).append(said["question"])
+    return found
+
+
 def test_only_what_has_changed_is_graded_again(tiny: Tiny):
     assert begun(grade(tiny)) == ["ada", "bob"]
     assert begun(grade(tiny)) == []
@@ -67,6 +78,26 @@ def test_only_what_has_changed_is_graded_again(tiny: Tiny):
     assert begun(grade(tiny)) == ["bob"]
     with Store(out(tiny)) as store:
         assert [r.graded for r in store.runs()] == [2, 1, 2, 1, 1]
+
+
+def test_only_the_chosen_question_of_who_met_a_fault_of_the_harness_is_graded_again(tmp_path: Path):
+    course = Course(tmp_path, students=2).write()
+    hidden = tmp_path / "reference" / "checks" / "test_q1_double.py"
+    right = hidden.read_text()
+    hidden.write_text(right.replace("    x =", '    student.run("double", torch.ones(1)).no_such_thing\n    x ='))
+    answers = "\n\n".join(f"def {name}(x):\n    return {code}\n" for name, code in QUESTIONS.values())
+    for number, text in enumerate([answers, "print('nothing done yet')\n"]):
+        (tmp_path / "class" / f"student0{number}.py").write_text(text)
+    assert course.grade(tmp_path / "out") == 1
+    hidden.write_text(right)
+    square = tmp_path / "assignment" / "checks" / "test_q2_square.py"
+    square.write_text(f"{square.read_text()}# mended too\n")
+    again = ["regrade", "-o", tmp_path / "out", "--json-lines"]
+    assert judged(grader(*again, "--internal", "--question", "q1_double")) == {"student00": ["q1_double"]}
+    rest = {"student00": ["q2_square", "q3_half"], "student01": ["q1_double", "q2_square", "q3_half"]}
+    assert judged(grader(*again)) == rest
+    refused = grader(*again, "--force", "--engine", "slurm", "--address", "host:1")
+    assert (refused.returncode, "leave it out" in refused.stderr) == (2, True)
 
 
 def test_a_second_run_on_one_folder_is_refused_while_the_first_has_it(tiny: Tiny):
