@@ -12,8 +12,9 @@ import pytest
 
 from grader import batch
 from grader.batch import Event
-from grader.engines import Job, Local, Message, Where, cargo, node, opened
+from grader.engines import Job, Message, Where, cargo, node, opened
 from grader.engines.cargo import Hold
+from grader.engines.local import Local
 from grader.errors import GraderError, UsageError
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
