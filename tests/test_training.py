@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from grader import training
 from grader.data import DataSet
 from grader.recipe import Recipe
-from grader.training import Diverged, Training, overfit_batch, recent, train
+from grader.training import Diverged, Training, overfit_batch, recent, schedule, train
+from grader.training.pictures import pictures_of
 
 RECIPE = Recipe(epochs=2, batch_size=64, learning_rate=0.03)
 PLAIN = replace(RECIPE, flip=False, shift=0)
@@ -97,7 +98,7 @@ def test_without_augmentation_the_loop_is_the_plain_one(drawn: DataSet, optimize
         stepper = torch.optim.AdamW(twin.parameters(), weight_decay=5e-4)
     generator = torch.Generator().manual_seed(0)
     sides = torch.randint(2, (1000,), generator=generator)
-    draws = torch.cat([training._draws(sides, epoch, 64, recipe, generator) for epoch in range(2)])
+    draws = torch.cat([schedule.draws(sides, epoch, 64, recipe, generator) for epoch in range(2)])
     for step, (which, _, _) in enumerate(draws):
         stepper.param_groups[0]["lr"] = 0.01 * min((step + 1) / 6, (30 - step) / 24)
         stepper.zero_grad()
@@ -108,7 +109,7 @@ def test_without_augmentation_the_loop_is_the_plain_one(drawn: DataSet, optimize
 
 def test_an_augmented_image_is_a_reflected_shift_and_perhaps_a_mirror(drawn: DataSet):
     images, labels = drawn.train_images[:6], drawn.train_labels[:6]
-    pictures = training._pictures(images, labels, RECIPE, "cpu", contiguous=True)
+    pictures = pictures_of(images, labels, RECIPE, "cpu", contiguous=True)
     draw = torch.tensor([[5, 0, 3], [4, 2, 1], [0, 2, 3 + 5]])
     batch, classes = pictures.batch(draw)
     padded = F.pad(images.float(), (2, 2, 2, 2), mode="reflect")
@@ -120,7 +121,7 @@ def test_an_augmented_image_is_a_reflected_shift_and_perhaps_a_mirror(drawn: Dat
 
 def test_every_epoch_sees_each_image_at_most_once_and_changes_its_side():
     sides = torch.tensor([0, 1] * 50)
-    epochs = [training._draws(sides, e, 16, RECIPE, torch.Generator().manual_seed(e)) for e in (0, 1)]
+    epochs = [schedule.draws(sides, e, 16, RECIPE, torch.Generator().manual_seed(e)) for e in (0, 1)]
     for draws in epochs:
         assert draws.shape == (6, 3, 16)
         assert len(draws[:, 0].unique()) == 96
@@ -131,9 +132,9 @@ def test_every_epoch_sees_each_image_at_most_once_and_changes_its_side():
 
 def test_the_learning_rate_rises_and_falls_in_lines():
     recipe = Recipe(1, 64, 1.0, warmup=0.2)
-    rates = [training._rate(step, 10, recipe) for step in range(10)]
+    rates = [schedule.rate(step, 10, recipe) for step in range(10)]
     assert rates == pytest.approx([0.5, 1.0, 1.0, 7 / 8, 6 / 8, 5 / 8, 4 / 8, 3 / 8, 2 / 8, 1 / 8])
-    assert training._rate(0, 10, replace(recipe, warmup=0.0)) == 1.0
+    assert schedule.rate(0, 10, replace(recipe, warmup=0.0)) == 1.0
 
 
 def test_the_last_partial_batch_is_left_out_and_evaluation_sees_every_image(drawn: DataSet):
@@ -248,13 +249,15 @@ def test_overfitting_is_repeatable_and_adamw(cifar: DataSet):
     assert found == pytest.approx(expected, rel=1e-4)
 
 
-def test_the_module_imports_only_what_may_run_beside_student_code():
-    tree = ast.parse(Path(training.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("module", sorted(Path(training.__file__).parent.glob("*.py")), ids=lambda m: m.stem)
+def test_the_modules_import_only_what_may_run_beside_student_code(module: Path):
+    tree = ast.parse(module.read_text(encoding="utf-8"))
     names = {a.name for n in ast.walk(tree) if isinstance(n, ast.Import) for a in n.names}
     found = [n for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)]
     names |= {f"{n.module}.{n.names[0].name}" if n.module == "grader" else n.module or "" for n in found}
     known = {*sys.stdlib_module_names, "torch"}
-    assert {n for n in names if n.split(".")[0] not in known} == {"grader.recipe", "grader.scores"}
+    allowed = {"grader.recipe", "grader.scores", *(n for n in names if n.startswith("grader.training."))}
+    assert {n for n in names if n.split(".")[0] not in known} <= allowed
 
 
 @pytest.mark.gpu

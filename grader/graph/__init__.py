@@ -1,7 +1,7 @@
 """Networks as graphs: captured beside student code, rebuilt, compared and looked at on the trusted side.
 
 capture    (worker) nn.Module -> Captured: a JSON-able form (`ir`) of its training and evaluation graphs, its tensors
-program    (trusted) ir -> Program: every field checked, nothing run
+parsing    (trusted) ir -> Program: every field checked, nothing run
 measure    (trusted) shapes, FLOPs and memory of a Program on the meta device, before anything is allocated
 rebuild    (trusted) ir + tensors -> Network: an nn.Module that trains without a line of student Python
 canonical  (trusted) ir -> fingerprint: the same for every spelling of one network
