@@ -165,6 +165,12 @@ def test_what_cannot_be_decided_is_refused_with_a_sentence(
     assert complaint.count("\n") == 1
 
 
+@pytest.mark.parametrize("arguments", [["override", "ada", "q1", "2", "--why", "x", "-o"], ["report"]])
+def test_a_folder_without_grades_stays_without(tmp_path: Path, grader: Command, arguments: list[str]):
+    code, _, complaint = grader(*arguments, tmp_path)
+    assert (code, "there are no grades in" in complaint, list(tmp_path.iterdir())) == (2, True, [])
+
+
 def test_runs_are_listed(graded: Path, grader: Command):
     said = grader("runs", graded)[1]
     for words in ("finished", "2 of 2", "tiny", "torch 2.6"):

@@ -16,7 +16,7 @@ from grader.commands.shared import OK, OutputOption, known_question, out
 from grader.errors import UsageError
 from grader.model import Mark, QuestionResult
 from grader.report import anonymous
-from grader.store import Kept, Kind, Store
+from grader.store import NAME, Kept, Kind, Store
 from grader.terminal import remembered
 
 CODED, KEY = "anonymous", "anonymous-key.json"  # the pages under codes, and whose is which
@@ -57,7 +57,7 @@ def report(
     open_page: Annotated[bool, typer.Option("--open", help="Open the class's page in the browser.")] = False,
 ) -> int:
     """Write the pages and the gradebook again from what is stored; nothing is graded."""
-    with Store(output, write=True) as store:
+    with _writable(output) as store:
         look = pages.look(store, lang or pages.language(store))
         page = _coded(store, look) if coded else pages.write(store, pages.gradebook(store), look)
     out.print(f"Class page: {page}", soft_wrap=True)
@@ -122,7 +122,7 @@ def _user() -> str:
 
 def _decide(output: Path, student: str, question: str, kind: Kind, given: Mark, *, withdraw: bool) -> int:
     """Write down what a person decided, and the pages that show it."""
-    with Store(output, write=True) as store:
+    with _writable(output) as store:
         card = _current(store, student).graded
         known_question(f"the scorecard of {student}", [q.id for q in card.questions], question)
         found = next(q for q in card.questions if q.id == question)
@@ -136,6 +136,13 @@ def _decide(output: Path, student: str, question: str, kind: Kind, given: Mark, 
     out.print(f"{what}; in all {after.summary} (checks alone: {before.summary}).", soft_wrap=True)
     out.print(f"Class page: {page}", soft_wrap=True)
     return OK
+
+
+def _writable(output: Path) -> Store:
+    """The store of a folder that has one: what people decide is no reason to begin another."""
+    if not (output / NAME).is_file():
+        return Store(output)  # which says so
+    return Store(output, write=True)
 
 
 def _fits(question: QuestionResult, kind: Kind, points: float) -> None:
