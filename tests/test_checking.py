@@ -14,11 +14,15 @@ from pathlib import Path
 
 import pytest
 
+from grader import batch
 from grader.commands.shared import EXPLAINED, OK
 from grader.commands.watching import stamp, watch
+from grader.engines.local import LINUX, Kept
 from grader.errors import UsageError
+from grader.model import Scorecard
+from grader.plan import Plan
 from tests.hurried import ROOT, copied
-from tests.tiny import RIGHT, WRONG, Tiny
+from tests.tiny import RIGHT, WRONG, Tiny, submission
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +33,7 @@ SOLUTIONS = ROOT / "reference" / "cnn-cifar10"
 def grader(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "grader.cli", *arguments]
     env = os.environ | {"COLUMNS": "200"} | environment
-    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=SECONDS, env=env)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", check=False, timeout=SECONDS, env=env)
 
 
 @pytest.fixture
@@ -57,6 +61,16 @@ def test_the_kit_in_which_the_file_lies_is_the_assignment(tiny: Tiny, tmp_path: 
     result = grader("check", file)
     assert result.returncode == 0, result.stderr
     assert "Q1 Double" in result.stdout
+
+
+def test_a_kit_speaks_the_language_that_it_was_made_for(tiny: Tiny, tmp_path: Path) -> None:
+    toml = tiny.assignment / "assignment.toml"
+    toml.write_text('language = "zh-TW"\n' + toml.read_text(encoding="utf-8"), encoding="utf-8")
+    result = grader("check", written(tmp_path, "double = None\n"), "-a", tiny.assignment, PYTHONIOENCODING="utf-8")
+    assert "double 仍然是 None" in result.stdout
+    assert "請在那裡寫上你的答案" in result.stdout
+    assert "找不到" in result.stdout
+    assert "1 項公開檢查通過了 0 項" in result.stdout
 
 
 def test_one_question_is_checked_alone(tmp_path: Path) -> None:
@@ -135,6 +149,20 @@ def test_it_is_checked_again_after_a_save_and_ctrl_c_ends_it_with_the_last_exit_
         assert "PASSED" in until(lines, "Ctrl-C ends")
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 0
+
+
+@pytest.mark.skipif(not LINUX, reason="elsewhere each check has a fresh interpreter")
+def test_what_is_warm_stays_so_for_the_next_check(tiny: Tiny, tmp_path: Path) -> None:
+    spec, benches, verdicts = tiny.load(), [], []
+    plan = Plan(str(spec.folder), None, None, "cpu", "quick", 1, None, train=False, scratch=str(tmp_path))
+    with Kept() as kept:
+        for source in (WRONG, RIGHT):
+            found: list[Scorecard] = []
+            batch.grade(plan, spec, [submission("a", source)], lambda _: None, found.append, engine=kept)
+            benches.append(kept._bench)
+            verdicts.append(found[0].checks[0].verdict)
+    assert verdicts == ["FAILED", "PASSED"]
+    assert benches[0] is benches[1]
 
 
 def test_a_save_in_the_middle_of_a_check_is_checked_too(tmp_path: Path) -> None:

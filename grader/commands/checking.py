@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -23,9 +24,12 @@ from grader.commands.shared import (
     some_internal,
 )
 from grader.commands.watching import watch
+from grader.engines.job import Engine
+from grader.engines.local import Kept, Local
 from grader.errors import UsageError
 from grader.model import Scorecard, Submission
 from grader.plan import Plan
+from grader.scratch import Scratch
 from grader.terminal import checklist
 
 CheckLanguageOption = Annotated[
@@ -71,10 +75,12 @@ def check(
     )
     _mine(file)  # what is wrong with the path is said once, before anything is watched
 
-    def once() -> int:
-        return _check(plan, spec, _mine(file), html, lang or spec.language)
-
-    return watch(file, once) if watched else once()
+    shown = Shown(html, lang or spec.language)
+    if not watched:
+        return _check(plan, spec, _mine(file), shown, Local())
+    with Scratch("watch") as scratch, Kept() as kept:
+        going_on = replace(plan, scratch=str(scratch))
+        return watch(file, lambda: _check(going_on, spec, _mine(file), shown, kept))
 
 
 def _assignment(name: str | None, file: Path) -> Path:
@@ -90,14 +96,22 @@ def _mine(file: Path) -> Submission:
     return found[0]
 
 
-def _check(plan: Plan, spec: Assignment, submission: Submission, html: Path | None, lang: str) -> int:
+@dataclass(frozen=True)
+class Shown:
+    """How a result is shown: also as a page in the folder `html`, in a language."""
+
+    html: Path | None
+    lang: str
+
+
+def _check(plan: Plan, spec: Assignment, submission: Submission, shown: Shown, engine: Engine) -> int:
     cards: list[Scorecard] = []
     with out.status("Starting: this takes some seconds ...") as status:
-        batch.grade(plan, spec, [submission], _follower(spec, status.update), cards.append)
+        batch.grade(plan, spec, [submission], _follower(spec, status.update), cards.append, engine=engine)
     folders = phrase_folders(plan)
-    out.print(checklist.shown(cards[0], spec, lang, folders))
-    if html:
-        page = report.write_scorecard(cards[0], html, spec.title, lang, folders)
+    out.print(checklist.shown(cards[0], spec, shown.lang, folders))
+    if shown.html:
+        page = report.write_scorecard(cards[0], shown.html, spec.title, shown.lang, folders)
         out.print(f"Page: {page}", soft_wrap=True)
     passed = all(c.verdict == "PASSED" for c in cards[0].checks)
     return SOME_INTERNAL if some_internal(cards) else OK if passed else EXPLAINED

@@ -42,13 +42,32 @@ class Local:
 
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
         """One job after the other."""
-        with contextlib.ExitStack() as stack:
-            benches: list[_Bench] = []
-            for job in jobs:
-                if LINUX and not (benches and benches[-1].alive):
-                    benches.append(stack.enter_context(_Bench(job.plan)))
-                for message in benches[-1].messages(job) if LINUX else _messages(job):
-                    yield job.key, message
+        with Kept() as kept:
+            yield from kept.run(jobs)
+
+
+class Kept(Local):
+    """As `Local`, and what is warm stays so from run to run, until its block ends. All have one scratch folder."""
+
+    def __enter__(self) -> Kept:
+        self._stack = contextlib.ExitStack()
+        self._bench: _Bench | None = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
+        """One job after the other."""
+        for job in jobs:
+            for message in self._alive(job.plan).messages(job) if LINUX else _messages(job):
+                yield job.key, message
+
+    def _alive(self, plan: Plan) -> _Bench:
+        """The bench, started anew when there is none for this plan or it has died."""
+        if self._bench is None or not self._bench.serves(plan):
+            self._bench = self._stack.enter_context(_Bench(plan))
+        return self._bench
 
 
 class _Bench:

@@ -12,7 +12,17 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.assignment import Assignment
-from grader.model import Baseline, CheckResult, Conclusion, ModelResult, OwnLine, QuestionResult, Scorecard, Verdict
+from grader.model import (
+    Baseline,
+    CheckResult,
+    Conclusion,
+    ModelResult,
+    OwnLine,
+    QuestionResult,
+    Scorecard,
+    Verdict,
+    Visibility,
+)
 from grader.report import phrases, summary
 from grader.report.phrases import Phrases
 from grader.report.wording import Strings, strings
@@ -57,8 +67,9 @@ def shown(card: Scorecard, assignment: Assignment, lang: str, folders: tuple[Pat
 def concluded(card: Scorecard, assignment: Assignment) -> str:
     """How many checks passed, and what was not checked."""
     asked = [assignment.question(q.id) for q in card.questions]
-    passed = sum(c.verdict is Verdict.PASSED for c in card.checks)
-    return summary.public_checks(passed, len(card.checks), sum(q.hidden_count for q in asked))
+    public = [c for c in card.checks if c.visibility is Visibility.PUBLIC]
+    passed = sum(c.verdict is Verdict.PASSED for c in public)
+    return summary.public_checks(passed, len(public), sum(q.hidden_count for q in asked))
 
 
 def _table(card: Scorecard, tongue: Tongue) -> Table:
