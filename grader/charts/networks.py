@@ -140,11 +140,12 @@ def networks(
         )
     )
     placed: list[tuple[float, float]] = []
-    for index, dots in [*((i, [b]) for i, b in enumerate(baselines, 1)), (0, students)]:
-        for dot in dots:
-            tip = tag("title", f"{brief(dot.title, TITLE_LIMIT)}: {percent(dot.accuracy)}, {dot.size:,}")
-            placed.append(_free(x(math.log10(max(dot.size, 1))), y(dot.accuracy), placed, (left, right)))
-            parts.append(tag("g", tip + mark(index, *placed[-1])))
+    marks: list[Markup] = []
+    for index, dot in [*enumerate(baselines, 1), *((0, student) for student in students)]:
+        tip = tag("title", f"{brief(dot.title, TITLE_LIMIT)}: {percent(dot.accuracy)}, {dot.size:,}")
+        placed.append(_free(x(math.log10(max(dot.size, 1))), y(dot.accuracy), placed, (left, right)))
+        marks.append(tag("g", tip + mark(index, *placed[-1])))
+    parts += marks[len(baselines) :] + marks[: len(baselines)]  # these have their places first, and nothing covers them
     desc = t(
         "chart.networks_desc", count=len(students), baselines=", ".join(brief(b.title, TITLE_LIMIT) for b in baselines)
     )
