@@ -22,60 +22,25 @@ import contextlib
 import gc
 import json
 import os
-import pickle
 import select
 import signal
 import socket
 import sys
-import threading
 import traceback
-from collections.abc import Iterator
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from grader import assignment, errors, forked, sandbox
-from grader.engines.job import Finished
-from grader.model import Submission
-from grader.plan import Plan
-from grader.processes.origin import PLAIN, Lent, Zygote
+from grader.engines.order import Order, receive
+from grader.engines.seat import Seat
+from grader.processes.origin import PLAIN, Zygote
 
 if TYPE_CHECKING:
     from grader.data import DataSet
 
-CARD_BYTES = 4
-MOST_JUDGES = 64  # descriptors that one message can carry, and more
 NETWORKS = (b"optim", b"export", b"compile", b"dynamo", b"torch.fx", b"torchvision")
 """What code names that needs the parts of torch for networks written down, which take seconds to load."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What the judges of one job are to do."""
-
-    plan: Plan
-    submissions: tuple[Submission, ...]
-    finished: Finished
-
-
-def send(control: socket.socket, order: Order, descriptors: list[int]) -> None:
-    """The coordinator's side of `receive`."""
-    body = pickle.dumps(order)
-    socket.send_fds(control, [len(body).to_bytes(8)], descriptors)
-    control.sendall(body)
-
-
-def receive(control: socket.socket) -> tuple[Order, list[int]] | None:
-    """An order, with the deck and the judges' channels; None when the coordinator is gone."""
-    size, descriptors, _, _ = socket.recv_fds(control, 8, MOST_JUDGES + 1)
-    body = bytearray()
-    while size and len(body) < int.from_bytes(size):
-        part = control.recv(1 << 20)
-        if not part:
-            return None
-        body += part
-    return (pickle.loads(body), descriptors) if size else None  # noqa: S301  # from the coordinator, as this program is
 
 
 def main(fd: int) -> None:
@@ -169,10 +134,18 @@ class Bench:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         received: tuple[Order, list[int]] | None = (order, descriptors)
         while received:
+            self._practise(received[0])
             self._seat(*received)
             while not self._attend():
                 pass
             received = receive(self._control)
+
+    def _practise(self, order: Order) -> None:
+        """Let go of the zygotes that know of layers alone when there are networks now."""
+        if _with_networks(order) and not self._networks:
+            self._networks = True
+            for modules in list(self._zygotes):
+                self._zygotes.pop(modules).close()
 
     def _attend(self) -> bool:
         """What judges ask for, and their ends; True when the coordinator has something to say."""
@@ -189,11 +162,11 @@ class Bench:
     def _seat(self, order: Order, descriptors: list[int]) -> None:
         """Fork the judges of an order."""
         deck, *channels = descriptors
-        for number, channel in enumerate(channels):
+        for number, channel in zip(order.numbers, channels, strict=True):
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             pid, mother = self._forked()
             if pid == 0:
-                self._become_judge(mother, order, _Place(channel, deck, theirs))
+                self._become_judge(mother, order, Seat(channel, deck, theirs))
             theirs.close()
             self._judges[pid] = _Judge(number, ours)
         for fd in descriptors:
@@ -205,12 +178,12 @@ class Bench:
         mother = os.getpid()
         return os.fork(), mother
 
-    def _become_judge(self, mother: int, order: Order, place: _Place) -> NoReturn:
+    def _become_judge(self, mother: int, order: Order, seat: Seat) -> NoReturn:
         """What is forked. It never comes back, so that all we refer to stays."""
         code = 1
         try:
-            forked.settle("judge", mother, [place.channel, place.deck, place.asks.fileno()])
-            place.judge(order, self._sandbox, self._images)
+            forked.settle("judge", mother, [seat.channel, seat.deck, seat.asks.fileno()])
+            seat.judge(order, self._sandbox, self._images)
             code = 0
         except BaseException:  # noqa: BLE001  # the last words of this process
             traceback.print_exc()
@@ -322,56 +295,3 @@ def _with_networks(order: Order) -> bool:
     asked = [q for q in questions if q.id in order.plan.questions or not order.plan.questions]
     files = [file.data for s in order.submissions for file in s.files]
     return any(q.network for q in asked) or any(word in text for text in files for word in NETWORKS)
-
-
-@dataclass(frozen=True)
-class _Place:
-    """A judge's descriptors: its channel to the coordinator, the deck, and the socket on which it asks the bench."""
-
-    channel: int
-    deck: int
-    asks: socket.socket
-
-    def judge(self, order: Order, chosen: sandbox.Sandbox | errors.GraderError, images: DataSet | None) -> None:
-        """The judge's whole life."""
-        from grader.judge import judge
-
-        lock = threading.Lock()
-
-        def zygote(modules: tuple[str, ...]) -> Lent:
-            with lock:
-                answer, descriptor = self._asked({"want": "zygote", "modules": modules})
-            scratch = Path(order.plan.scratch) / "workers"
-            return Lent(scratch, socket.socket(fileno=descriptor), answer["pid"], answer["level"])
-
-        def pool() -> socket.socket:
-            with lock:
-                return socket.socket(fileno=self._asked({"want": "pool"})[1])
-
-        def deal() -> Iterator[Submission]:
-            while card := os.read(self.deck, CARD_BYTES):
-                yield order.submissions[int.from_bytes(card)]
-
-        with Connection(self.channel) as connection:
-
-            def say(event: str, **values: Any) -> None:
-                connection.send_bytes(json.dumps({"event": event, **values}).encode())
-
-            shared = judge.Shared(chosen, zygote, images, pool, deal)
-            try:
-                judge.judge(order.plan, list(order.submissions), say, order.finished, shared)
-            except errors.GraderError as e:
-                say("error", type=type(e).__name__, text=str(e))
-            say("done")
-
-    def _asked(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        """What the bench gives. Raises the exception that it met."""
-        try:
-            self.asks.send(json.dumps(wanted).encode())
-            data, descriptors, _, _ = socket.recv_fds(self.asks, 65536, 1)
-            answer = json.loads(data)
-        except (OSError, ValueError) as e:
-            raise errors.WorkerLost(f"the bench is gone: {e!r}") from e
-        if "failed" in answer:
-            raise getattr(errors, answer["failed"])(answer["text"])
-        return answer, descriptors[0]

@@ -7,6 +7,7 @@ where nothing warm can be forked, there is one judge, in a fresh interpreter.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import multiprocessing
 import os
@@ -23,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from grader import errors
-from grader.engines import bench
+from grader.engines import order
 from grader.engines.job import Finished, Job, Message
 from grader.model import Submission
 from grader.plan import Plan
@@ -74,8 +75,10 @@ class _Bench:
     """The bench, seen from the coordinator. A context manager: what comes from it ends with its block."""
 
     def __init__(self, plan: Plan) -> None:
+        self._plan = plan
         self._log = Path(plan.scratch) / "judge.log"
         self._warm = False
+        self._numbers = itertools.count()
 
     def __enter__(self) -> _Bench:
         self._control, theirs = socket.socketpair()
@@ -104,10 +107,9 @@ class _Bench:
         self._process.kill()
         self._process.wait()
 
-    @property
-    def alive(self) -> bool:
-        """Whether it can fork judges."""
-        return self._process.poll() is None
+    def serves(self, plan: Plan) -> bool:
+        """Whether judges by this plan can come from it."""
+        return self._process.poll() is None and plan == self._plan
 
     def messages(self, job: Job) -> Iterator[Message]:
         """What the judges of a job say, to the end of the last one."""
@@ -138,17 +140,18 @@ class _Bench:
 
     def _ordered(self, job: Job) -> dict[Connection, int]:
         """Order the judges of a job; their channels, with their numbers."""
-        count = max(1, min(job.plan.jobs, len(job.submissions), bench.MOST_JUDGES))
+        count = max(1, min(job.plan.jobs, len(job.submissions), order.MOST_JUDGES))
         pipes = [multiprocessing.Pipe(duplex=False) for _ in range(count)]
-        order = bench.Order(job.plan, job.submissions, job.finished)
+        numbers = tuple(next(self._numbers) for _ in pipes)
+        ordered = order.Order(job.plan, job.submissions, job.finished, numbers)
         with tempfile.TemporaryFile() as deck:
-            deck.write(b"".join(n.to_bytes(bench.CARD_BYTES) for n in range(len(job.submissions))))
+            deck.write(b"".join(n.to_bytes(order.CARD_BYTES) for n in range(len(job.submissions))))
             deck.seek(0)
             with contextlib.suppress(OSError):  # of a bench that is gone the channels tell
-                bench.send(self._control, order, [deck.fileno(), *(theirs.fileno() for _, theirs in pipes)])
+                order.send(self._control, ordered, [deck.fileno(), *(theirs.fileno() for _, theirs in pipes)])
         for _, theirs in pipes:
             theirs.close()
-        return {ours: number for number, (ours, _) in enumerate(pipes)}
+        return {ours: number for number, (ours, _) in zip(numbers, pipes, strict=True)}
 
     def _end_of(self, judge: int) -> str:
         """How a judge ended, by what the bench says."""

@@ -1,0 +1,74 @@
+"""A judge that was forked from the bench: what it was given, what it asks for, and its whole life. Linux only."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader import errors, sandbox
+from grader.engines.order import CARD_BYTES, Order
+from grader.model import Submission
+from grader.processes.origin import Lent
+
+if TYPE_CHECKING:
+    from grader.data import DataSet
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A judge's descriptors: its channel to the coordinator, the deck, and the socket on which it asks the bench."""
+
+    channel: int
+    deck: int
+    asks: socket.socket
+
+    def judge(self, order: Order, chosen: sandbox.Sandbox | errors.GraderError, images: DataSet | None) -> None:
+        """The judge's whole life."""
+        from grader.judge import judge
+
+        lock = threading.Lock()
+
+        def zygote(modules: tuple[str, ...]) -> Lent:
+            with lock:
+                answer, descriptor = self._asked({"want": "zygote", "modules": modules})
+            scratch = Path(order.plan.scratch) / "workers"
+            return Lent(scratch, socket.socket(fileno=descriptor), answer["pid"], answer["level"])
+
+        def pool() -> socket.socket:
+            with lock:
+                return socket.socket(fileno=self._asked({"want": "pool"})[1])
+
+        def deal() -> Iterator[Submission]:
+            while card := os.read(self.deck, CARD_BYTES):
+                yield order.submissions[int.from_bytes(card)]
+
+        with Connection(self.channel) as connection:
+
+            def say(event: str, **values: Any) -> None:
+                connection.send_bytes(json.dumps({"event": event, **values}).encode())
+
+            shared = judge.Shared(chosen, zygote, images, pool, deal)
+            try:
+                judge.judge(order.plan, list(order.submissions), say, order.finished, shared)
+            except errors.GraderError as e:
+                say("error", type=type(e).__name__, text=str(e))
+            say("done")
+
+    def _asked(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        """What the bench gives. Raises the exception that it met."""
+        try:
+            self.asks.send(json.dumps(wanted).encode())
+            data, descriptors, _, _ = socket.recv_fds(self.asks, 65536, 1)
+            answer = json.loads(data)
+        except (OSError, ValueError) as e:
+            raise errors.WorkerLost(f"the bench is gone: {e!r}") from e
+        if "failed" in answer:
+            raise getattr(errors, answer["failed"])(answer["text"])
+        return answer, descriptors[0]
