@@ -43,12 +43,18 @@ def find(book: Book, answer: str, aliases: Sequence[str] = (), question: str = "
             if same:
                 names = ", ".join(d.name for d in same)
                 return Found("", f"{names} could each be {answer}: rename the right one {answer}", None, tuple(same))
-    others = sorted(definitions.values(), key=lambda d: KINDS.index(d.kind))
-    bound = [str(d) for d in others if d.kind != "import" and d.name not in taken]
-    more = f" and {len(bound) - SHOWN} more" if len(bound) > SHOWN else ""
-    nothing = "what there is answers other questions" if definitions else "nothing is defined at all"
-    found = f"found instead: {'; '.join(bound[:SHOWN])}{more}" if bound else nothing
+    found = _listed(book, question, [d for d in definitions.values() if d.kind != "import" and d.name not in taken])
+    found = found or ("what there is answers other questions" if definitions else "nothing is defined at all")
     return Found("", f"nothing is named {answer} or alike; {found}. Bind your answer to the name {answer}")
+
+
+def _listed(book: Book, question: str, bound: Sequence[Definition]) -> str:
+    """What else is bound, the likelier answers alone where there are any: no loop's variable, no data."""
+    likely = {c.name for c in book.candidates(question)}
+    rest = sorted(bound, key=lambda d: KINDS.index(d.kind))
+    shown = ([d for d in rest if d.name in likely] or rest)[:SHOWN]
+    more = f" and {len(bound) - len(shown)} more" if len(bound) > len(shown) else ""
+    return f"found instead: {'; '.join(map(str, shown))}{more}" if shown else ""
 
 
 def _by_name(book: Book, question: str) -> dict[str, Definition]:
