@@ -295,6 +295,12 @@ def test_results_are_there_even_when_python_is_not(tiny: Tiny, tmp_path: Path):
 # ------------------------------------------------------------------------------------------------------- PrairieLearn
 
 
+def test_prairielearn_is_told_the_limit_that_the_deadline_is_below(tiny: Tiny):
+    archive = packed(tiny, "prairielearn", seconds=300)
+    part, kit = (json.loads(archive.read(n)) for n in ("info.part.json", "tests/kit.json"))
+    assert (part["externalGradingOptions"]["timeout"], kit["seconds"]) == (300, 270)
+
+
 def test_prairielearns_rules_refuse_what_it_cannot_read():
     with pytest.raises(ValueError, match="NaN"):
         prairielearn_takes('{"gradable": true, "score": NaN, "tests": []}')

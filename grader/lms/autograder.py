@@ -32,13 +32,17 @@ PLATFORM = "the platform"  # says the dates
 
 
 class Kit(Value):
-    """What a package carries. Paths are relative to the folder that holds `kit.json`; `points` are all there are."""
+    """What a package carries. Paths are relative to the folder that holds `kit.json`; `points` are all there are.
+
+    `limit` is the platform's own, in seconds; after `seconds` the grading ends by itself.
+    """
 
     platform: str
     assignment: str
     reference: str | None
     data: str | None = None
     seconds: float
+    limit: float = 600.0
     hidden: Literal["hidden", "after_due_date", "after_published", "visible"] = "after_due_date"
     points: float = 0.0
 

@@ -20,6 +20,7 @@ from grader.text import plain
 
 SCHEMA = "classroom50/result/v1"
 SCALE = 100  # a point is so many of theirs
+ASSETS = "classroom50-release-assets"  # what lies there, its runner adds to the release
 
 
 def read(root: Path) -> Task:
@@ -32,7 +33,10 @@ def write(root: Path, state: State, kit: Kit) -> None:  # noqa: ARG001  # the sh
     """Replace result.json, the text of the release, and the page."""
     replace_file(root / "result.json", json.dumps(results(state), allow_nan=False, indent=1) + "\n")
     replace_file(root / "release-body.md", "\n".join(_body(state)) + "\n")
-    replace_file(root / showing.PAGE, showing.page(state, with_hidden=False))
+    assets = root / ASSETS
+    if assets.is_symlink():  # a checkout holds what a student committed
+        assets.unlink()
+    replace_file(assets / showing.PAGE, showing.page(state, with_hidden=False))
 
 
 def results(state: State) -> dict[str, Any]:
@@ -133,7 +137,7 @@ jobs:
       - uses: actions/upload-artifact@v4
         with:
           name: report
-          path: report.html
+          path: classroom50-release-assets/report.html
 """
 
 

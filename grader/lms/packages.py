@@ -42,6 +42,7 @@ def build(
         reference=None if autograder.public else "reference",
         data=f"data/{data.name}" if data else None,
         seconds=limit - max(LEAST_MARGIN, MARGIN * limit),
+        limit=limit,
         hidden=spec.visibility.hidden_checks,
         points=spec.max_points,
     )
