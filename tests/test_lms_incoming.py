@@ -234,6 +234,7 @@ def test_a_gradescope_export(tmp_path: Path):
     assert (pair.members, pair.name) == (("s2", "b@example.edu"), "Ann, Bo")
     assert pair.submitted_at == datetime(2024, 1, 30, 20, 56, 30, tzinfo=UTC)
     assert "nothing was handed in" in nobody.problem
+    assert taken.skipped == ()
 
 
 def test_two_gradescope_submissions_of_one_student_are_both_kept(tmp_path: Path):

@@ -116,4 +116,4 @@ def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
     return Filled(sheet.with_values(values), written, tuple(pending), finder.left)
 
 
-PLATFORM = Platform("gradescope", "Gradescope, Export submissions", recognise, handed_in, fill=fill)
+PLATFORM = Platform("gradescope", "Gradescope, Export submissions", recognise, handed_in, fill=fill, own=(METADATA,))

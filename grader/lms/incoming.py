@@ -112,7 +112,7 @@ class _Sharing:
                 f"{self._path.name} holds nothing that is named as {self.platform.title} names it: "
                 f"leave --from out, or give another."
             )
-        return groups, _nobodys(export, groups)
+        return groups, tuple(name for name in _nobodys(export, groups) if name not in self.platform.own)
 
     def _chosen(self, levels: list[Export]) -> tuple[Platform, Export, str]:
         """The platform that recognises the export, at whichever depth it does."""

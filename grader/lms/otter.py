@@ -52,4 +52,4 @@ def _row(name: str, card: Scorecard, questions: list[str], *, final: bool) -> li
     return [name, *(points.get(q, "") for q in questions), grades.number(card.grade), share, "Completed"]
 
 
-PLATFORM = Platform("otter", "otter-grader, a folder of notebooks", recognise, handed_in, make=make)
+PLATFORM = Platform("otter", "otter-grader, a folder of notebooks", recognise, handed_in, make=make, own=MARKS)

@@ -74,7 +74,8 @@ class Platform:
     """One learning-management system or autograder.
 
     `recognise` says why an export is this one's, or nothing. `fill` puts points into a sheet that the platform has
-    exported; `make` writes a table in the platform's own form, where there is no sheet to fill.
+    exported; `make` writes a table in the platform's own form, where there is no sheet to fill. `own` names the files
+    of an export that are the platform's and no student's.
     """
 
     name: str
@@ -83,3 +84,4 @@ class Platform:
     handed_in: Callable[[Export], Iterable[Handed]]
     fill: Fill | None = None
     make: Make | None = None
+    own: tuple[str, ...] = ()
