@@ -152,6 +152,11 @@ def _live(graph: Any, answer: Any) -> set[Any]:
     return live
 
 
+def is_pure(program: Any) -> bool:
+    """Whether nothing in an exported program writes a tensor or draws random numbers."""
+    return not any(_has_effect(node) for node in program.graph.nodes)
+
+
 def _has_effect(node: Any) -> bool:
     """Whether a node does more than give its result: writes a tensor, draws random numbers, or is a block."""
     if node.op == "get_attr" or node.op != "call_function" or CHECKS.search(str(node.target)):
