@@ -11,8 +11,9 @@ import pytest
 
 from grader.errors import SandboxUnavailable, UsageError
 from grader.lms import autograder, capacity, on_gradescope, on_submitty, on_vpl
-from grader.lms.autograder import Kit, State, Task
+from grader.lms.autograder import Kit, Task
 from grader.lms.autograders import AUTOGRADERS
+from grader.lms.state import State
 from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Verdict, Visibility
 from tests import gradebooks
 from tests.platforms import (

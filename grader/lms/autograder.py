@@ -23,9 +23,9 @@ from grader.errors import GraderError, UsageError
 from grader.judge import unjudged
 from grader.lateness import Rules
 from grader.lms import capacity, folding
-from grader.model import CheckResult, Judged, QuestionResult, Scorecard, Submission, Value, Verdict, Visibility
+from grader.lms.state import State
+from grader.model import Judged, Scorecard, Submission, Value
 from grader.plan import Plan
-from grader.text import brief, clip, plain
 
 KIT = "kit.json"  # lies beside the engine in every package
 PLATFORM = "the platform"  # says the dates
@@ -61,54 +61,6 @@ class Task:
 
 
 @dataclass(frozen=True)
-class State:
-    """How far the grading is. `card` is folded; of `unfinished` questions nothing is known; `why` says so."""
-
-    card: Scorecard
-    unfinished: frozenset[str]
-    why: str
-    seconds: float
-    remarks: tuple[str, ...] = ()
-    title: str = ""
-
-    def shown(self, *, with_hidden: bool) -> Iterator[tuple[QuestionResult, CheckResult]]:
-        """The checks to show, question by question; of an unfinished question there is none."""
-        for question in self.card.questions:
-            for check in question.checks if question.id not in self.unfinished else ():
-                if with_hidden or check.visibility is Visibility.PUBLIC:
-                    yield question, check
-
-    @property
-    def faults(self) -> list[str]:
-        """What the harness said of its own failures, for staff who read the log; nothing of hidden checks."""
-        return [c.message for c in self.card.checks if c.verdict is Verdict.INTERNAL]
-
-    @property
-    def share(self) -> float:
-        """The points of all that there are, from 0 to 1."""
-        most = self.card.max_points
-        return min(1.0, max(0.0, round(self.card.grade / most, 6))) if most else 0.0
-
-    @property
-    def finished(self) -> bool:
-        """Whether every question has been judged."""
-        return not self.unfinished
-
-    def heading(self, *, with_hidden: bool) -> str:
-        """What a student reads first; the points of hidden checks are in it only if they may be seen already."""
-        shown = [c for c in self.card.checks if with_hidden or c.visibility is Visibility.PUBLIC]
-        points, most = sum(c.points for c in shown), sum(c.max_points for c in shown)
-        lines = [f"{points:g} of {most:g} points{'' if with_hidden else ' in what is shown now'}."]
-        if self.unfinished:
-            lines.append(self.why)
-        elif self.card.pending_points:
-            lines.append("What is pending is graded later: by a person, or on the course's machine.")
-        if self.card.isolation.level:
-            lines.append(f"Isolation level {self.card.isolation.level} of 4 ({self.card.isolation.name}).")
-        return "\n".join([*lines, *self.remarks])
-
-
-@dataclass(frozen=True)
 class Autograder:
     """One platform that runs autograders. `read` and `write` are given the root of the platform's own folders.
 
@@ -126,24 +78,6 @@ class Autograder:
     folder: str = ""
     tar: str = ""
     public: bool = False
-
-
-PENDING = {
-    Verdict.UNGRADED: "Graded later: by a person, or on the course's machine.",
-    Verdict.INTERNAL: "The harness failed here, at no cost to you; it is graded again.",
-}
-CHECK_BYTES = 8_000  # of what is said about one check: platforms show all of them below one another
-
-
-def said(check: CheckResult) -> str:
-    """What a student reads of a check: plain text, nothing in it runs or hides."""
-    text = PENDING.get(check.verdict) or "\n".join(filter(None, (check.message, check.detail)))
-    return clip(plain(text), CHECK_BYTES)
-
-
-def named(question: QuestionResult, check: CheckResult) -> str:
-    """A check's name in one line."""
-    return brief(f"{question.title}: {check.title}", 200)
 
 
 Keep = Callable[[Judged], None]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.lms import showing, starting
-from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
+from grader.lms.autograder import Autograder, Kit, Task, replace_file
+from grader.lms.state import State, named, said
 from grader.model import Verdict
 from grader.text import plain
 

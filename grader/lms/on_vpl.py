@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from grader.lms import grades, starting
-from grader.lms.autograder import Autograder, Kit, State, Task, named, replace_file, said
+from grader.lms.autograder import Autograder, Kit, Task, replace_file
+from grader.lms.state import State, named, said
 from grader.text import clip, plain
 
 RESULT = "result.txt"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from grader import report
 from grader.lms import grades
-from grader.lms.autograder import State
+from grader.lms.state import State
 from grader.model import QuestionResult, Scorecard, Verdict, Visibility
 from grader.text import plain
 
