@@ -18,9 +18,11 @@ from grader.text import plain
 GROUNDS = {Verdict.PASSED: "#1a7f37", Verdict.SKIPPED: "#57606a", Verdict.MISSING: "#8a4600"}
 OTHER_GROUND = "#b3261e"
 BADGE = (
-    "display:inline-block;padding:0 .5em;border-radius:.3em;color:#fff;background:{};font-size:.85em;font-weight:600"
+    "display:inline-block;white-space:nowrap;padding:0 .5em;border-radius:.3em;color:#fff;background:{};"
+    "font-size:.85em;font-weight:600"
 )
-CELL = "text-align:left;vertical-align:top;padding:.25em .75em .25em 0;background:transparent;color:inherit"
+PLAIN = "background:transparent;color:inherit"  # said at every level: some pages give tables colours of their own
+CELL = "text-align:left;vertical-align:top;padding:.25em .75em .25em 0;" + PLAIN
 SAID = "white-space:pre-wrap;overflow-wrap:anywhere;margin:.15em 0 0;opacity:.85"
 
 
@@ -60,7 +62,7 @@ class Checked:
 
     def _repr_html_(self) -> str:
         rows = "".join(row for q in self.questions for row in self._rows(q))
-        table = f'<table style="border-collapse:collapse;margin:.25em 0;background:transparent">{rows}</table>'
+        table = f'<table style="border-collapse:collapse;margin:.25em 0;{PLAIN}">{rows}</table>'
         said = f'<p style="margin:.25em 0"><strong>{escape(self.conclusion)}</strong> {escape(self.no_grade)}</p>'
         return f'<div lang="{self.lang}" style="max-width:60em;color:inherit">{table}{said}</div>'
 
@@ -71,7 +73,7 @@ class Checked:
 
     def _rows(self, question: QuestionResult) -> Iterator[str]:
         head = f'<th colspan="2" scope="colgroup" style="{CELL}">{escape(self._heading(question))}</th>'
-        yield f'<tr style="background:transparent">{head}</tr>'
+        yield f'<tr style="{PLAIN}">{head}</tr>'
         for check, said in _said_once(question):
             yield _row(check, word(check.verdict, self.lang), said)
 
@@ -94,6 +96,6 @@ def _row(check: CheckResult, verdict: str, said: str) -> str:
     badge = BADGE.format(GROUNDS.get(check.verdict, OTHER_GROUND))
     message = f'<div style="{SAID}">{escape(said)}</div>' if said else ""
     return (
-        f'<tr style="background:transparent"><td style="{CELL}"><span style="{badge}">{escape(verdict)}</span></td>'
+        f'<tr style="{PLAIN}"><td style="{CELL}"><span style="{badge}">{escape(verdict)}</span></td>'
         f'<td style="{CELL}">{escape(plain(check.title))}{message}</td></tr>'
     )
