@@ -86,8 +86,9 @@ root = pathlib.Path(os.environ.get("AUTOGRADER_ROOT") or os.getcwd())
 result, package = root / "validation_results.json", root / "torchgrader"
 result.write_text(json.dumps({{"status": "fail", "message": "{starting.NOT_STARTED}"}}))
 shutil.rmtree(package, ignore_errors=True)
+safely = {{"filter": "data"}} if hasattr(tarfile, "data_filter") else {{}}  # the first versions of 3.11 have none
 with tarfile.open(root / "torchgrader.tar") as tar:
-    tar.extractall(root, filter="data")
+    tar.extractall(root, **safely)
 environment = os.environ | {starting.ENVIRONMENT} | {{"PYTHONPATH": str(package / "engine")}}
 command = [os.environ.get("AUTOGRADER_PYTHON") or sys.executable, "-P", "-m", "grader.cli", "lms-run", "submitty"]
 with open(root / "validation_logfile.txt", "ab") as log:
