@@ -75,7 +75,7 @@ def pack(message: Message) -> bytes:
     tensors = {name: _plain(name, t) for name, t in message.tensors.items()}
     listed = [[name, NAMES[t.dtype], list(t.shape)] for name, t in tensors.items()]
     envelope = {"kind": message.kind, "body": message.body, "tensors": listed}
-    text = json.dumps(envelope, allow_nan=False, ensure_ascii=False).encode("utf-8", "replace")  # half a character: "?"
+    text = ENCODER.encode(envelope).encode("utf-8", "replace")  # half a character: "?"
     data = b"".join(_bytes(t) for t in tensors.values())
     return HEADER.pack(MAGIC, message.number, len(text), len(data)) + text + data
 
@@ -132,7 +132,7 @@ def _exactly(receive: Receive, size: int) -> bytearray:
 
 def _envelope(text: bytearray, caps: Caps) -> tuple[str, dict[str, Any], list[Any]]:
     try:
-        value = json.loads(text.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        value = DECODER.decode(text.decode("utf-8"))
         if b"\\ud" in text.lower():  # perhaps half a character, which no file and no page can hold
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as e:
@@ -158,6 +158,10 @@ def _finite(digits: str) -> float:
     if math.isinf(value := float(digits)):
         raise ValueError(f"{digits} is not a number")
     return value
+
+
+ENCODER = json.JSONEncoder(allow_nan=False, ensure_ascii=False)
+DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
 
 
 def _depth(value: object) -> int:

@@ -37,18 +37,18 @@ class Fixtures:
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    @pytest.fixture(autouse=True)
-    def case(self) -> Case:
-        """The submission that this check is run on; SKIPPED when a check that it requires did not pass."""
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self) -> None:
+        """Nothing has been asked for yet; SKIPPED when a check that this one requires did not pass."""
         case = self.turn.case
         case.student.asked = None
         for check in self.turn.requires:
             _require(case, self.turn.question.id, check)
-        return case
 
     @pytest.fixture
-    def student(self, case: Case) -> Student:
+    def student(self) -> Student:
         """What was handed in, as names that can be run."""
+        case = self.turn.case
         if case.submission.problem:
             raise Unanswered(Verdict.MISSING, case.submission.problem)
         return case.student
@@ -66,25 +66,26 @@ class Fixtures:
         return load_file(self._work.assignment.folder / "expected.safetensors")
 
     @pytest.fixture
-    def seed(self, case: Case) -> int:
+    def seed(self) -> int:
         """The public seed in public checks; one of its own for each submission in hidden ones."""
         question = self.turn.question
         hidden = question.checks[self.turn.check].visibility is Visibility.HIDDEN
         if hidden and self._work.reference:
-            return self._work.reference.seed(case.submission.digest, question.id)
+            return self._work.reference.seed(self.turn.case.submission.digest, question.id)
         return self._work.assignment.seeds.public
 
     @pytest.fixture
-    def trained(self, case: Case) -> Trained:
+    def trained(self) -> Trained:
         """What training gave of the question's network, and of the reference's."""
-        return self._measured(case).trained()
+        return self._measured().trained()
 
     @pytest.fixture
-    def one_batch(self, case: Case) -> tuple[float, ...]:
+    def one_batch(self) -> tuple[float, ...]:
         """The losses of training on one batch."""
-        return self._measured(case).one_batch()
+        return self._measured().one_batch()
 
-    def _measured(self, case: Case) -> Measured:
+    def _measured(self) -> Measured:
+        case = self.turn.case
         if case.submission.problem:
             raise Unanswered(Verdict.MISSING, case.submission.problem)
         if case.measured is None:
@@ -92,8 +93,9 @@ class Fixtures:
         return case.measured.result()[self.turn.question.id]
 
     @pytest.fixture
-    def award(self, case: Case) -> Callable[[float, str], None]:
+    def award(self) -> Callable[[float, str], None]:
         """Give a check that otherwise passes a fraction of its points, and say why."""
+        case = self.turn.case
 
         def award(fraction: float, message: str) -> None:
             case.award = (min(max(fraction, 0.0), 1.0), message)

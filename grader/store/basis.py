@@ -12,7 +12,7 @@ import json
 import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib import metadata
 from pathlib import Path
 
@@ -48,7 +48,7 @@ class Basis:
     train: bool | str
     fresh: bool
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """One word for all of it."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
