@@ -166,9 +166,16 @@ def test_why_an_unnamed_object_is_no_answer_is_said() -> None:
     assert "model maps 2 images of shape (3, 32, 32) to (2, 3)" in state["LeNet"]["message"]
 
 
+def test_a_layer_that_is_shown_is_no_network_to_speak_of() -> None:
+    state = names(
+        read(notebook_of(IMPORTS, "m = nn.Conv2d(16, 33, 3)", "out = m(torch.zeros(1, 16, 9, 9))"), "q6_lenet")
+    )
+    assert state["LeNet"]["message"].endswith("Bind your answer to the name LeNet")
+
+
 def test_a_package_that_every_network_needs_is_what_went_wrong() -> None:
-    code = "from keras.models import Sequential\n\ndef build_model():\n    return Sequential()"
-    state = names(read(notebook_of(code), "q6_lenet"))["LeNet"]
+    keras = "from keras.models import Sequential\nfrom keras.layers import Dense"
+    state = names(read(notebook_of(keras, "def build_model():\n    return Sequential()"), "q6_lenet"))["LeNet"]
     assert (state["state"], state["package"]) == ("raised", "keras")
 
 

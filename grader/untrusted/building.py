@@ -39,7 +39,7 @@ def _built(name: str, value: object, classes: int, channels: int, given: dict[st
     if not callable(value):
         raise NotAnAnswer(f"{name} is {described_as(value)}; wanted a class that derives from nn.Module.")
     if isinstance(value, type) and not issubclass(value, nn.Module):
-        raise NotAnAnswer(f"the class {name} does not derive from nn.Module.")
+        raise NotAnAnswer(f"the class {name} does not derive from nn.Module: write class {name}(nn.Module).")
     model = construct(name, value, _known_arguments(classes, channels), given)
     if not isinstance(model, nn.Module):
         raise NotAnAnswer(f"{name}() returned {described_as(model)}; wanted an nn.Module.")

@@ -75,7 +75,7 @@ def look(book: Book, question: Question, answer: dict[str, Any], taken: set[str]
     if not playing:
         others = [_elsewhere(c, answer["name"], question["others"], book) for c in fitting]
         lacks = next((r.error for r in reasons if isinstance(r.error, ModuleNotFoundError)), None)
-        if lacks and not others and not any(taken):  # no network here can be built without that package
+        if lacks and not others and not any(named(book, o) for o in question["others"] if o["network"]):
             return Outcome(error=lacks)
         return Outcome(message="; ".join(others) or "; ".join(map(str, reasons[:MOST_REASONS])))
     only = playing[0]
@@ -119,7 +119,13 @@ def _may_be_network(candidate: flow.Candidate, value: object, error: BaseExcepti
     """Whether it is worth saying why a candidate does not fit."""
     lacks = isinstance(error, ModuleNotFoundError)
     is_class = candidate.kind == "module" or (candidate.kind == "class" and value is None)
-    return is_class or isinstance(value, nn.Module) or (lacks and candidate.kind == "function")
+    return is_class or _is_composed(value) or (lacks and candidate.kind == "function")
+
+
+def _is_composed(value: object) -> bool:
+    """Whether an object is made of layers and its class is not the submission's own, which is spoken of itself."""
+    own = not type(value).__module__.startswith(("torch.", "torchvision."))
+    return isinstance(value, nn.Module) and not own and any(True for _ in value.children())
 
 
 def _is_depthwise(model: nn.Module) -> bool:
