@@ -149,11 +149,12 @@ def test_a_scorecard_reads_back_as_it_was(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_reports_need_neither_torch_nor_pandas() -> None:
+def test_reports_need_neither_torch_nor_pandas_nor_what_grades() -> None:
     code = (
-        "import sys; from tests import gradebooks; from grader import report;"
+        "import sys; from tests import gradebooks; import grader.cli, grader.commands.records; from grader import report;"
         "report.student_page(gradebooks.scorecard()); report.class_page(gradebooks.gradebook(2));"
-        "print(sorted({'torch', 'torchvision', 'pandas', 'numpy'} & set(sys.modules)))"
+        "heavy = {'torch', 'torchvision', 'pandas', 'numpy', 'grader.batch', 'grader.assignment', 'grader.similarity'};"
+        "print(sorted(heavy & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
