@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.commands import platforms
 from grader.errors import SandboxUnavailable, UsageError
 from grader.lms import autograder, capacity, on_gradescope, on_submitty, on_vpl
 from grader.lms.autograder import Kit, Task
@@ -74,6 +75,12 @@ def test_a_package_that_students_can_download_holds_nothing_hidden(tiny: Tiny, t
 def test_a_time_too_short_to_start_in_is_refused(tiny: Tiny):
     with pytest.raises(UsageError, match="20 seconds are too few"):
         packed(tiny, "gradescope", seconds=20)
+
+
+def test_a_folder_that_is_no_reference_is_refused(tiny: Tiny, tmp_path: Path):
+    with pytest.raises(UsageError, match="holds no folder checks"):
+        platforms.package("gradescope", tmp_path / "a.zip", str(tiny.assignment), tiny.reference.parent)
+    assert not (tmp_path / "a.zip").exists()
 
 
 def test_gradescope_finds_its_two_scripts_at_the_root(tiny: Tiny):

@@ -154,7 +154,12 @@ def package(
     spec = assignment.load(assignment.find(assignment_name))
     if data and not data.is_file():
         raise UsageError(f"there is no data file {data}: make one with `grader data prepare`, or leave --data out.")
-    made = packages.build(chosen, spec, reference_folder(reference, spec), data, seconds, pip_options)
+    solutions = reference_folder(reference, spec)
+    if not (solutions / "checks").is_dir():
+        raise UsageError(
+            f"{solutions} holds no folder checks: give the reference of {spec.id} itself with --reference."
+        )
+    made = packages.build(chosen, spec, solutions, data, seconds, pip_options)
     _write(output, made)
     out.print(f"{output}: {spec.title} for {chosen.title}, {len(made) / 1e6:.1f} MB. {chosen.advice}", soft_wrap=True)
     if not chosen.public:
