@@ -151,7 +151,7 @@ def test_a_scorecard_reads_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_reports_need_neither_torch_nor_pandas_nor_what_grades() -> None:
     code = (
-        "import sys; from tests import gradebooks; import grader.cli, grader.commands.records; from grader import report;"
+        "import sys; from tests import gradebooks; from grader import cli, report; from grader.commands import records;"
         "report.student_page(gradebooks.scorecard()); report.class_page(gradebooks.gradebook(2));"
         "heavy = {'torch', 'torchvision', 'pandas', 'numpy', 'grader.batch', 'grader.assignment', 'grader.similarity'};"
         "print(sorted(heavy & set(sys.modules)))"
