@@ -86,6 +86,12 @@ def test_what_a_function_draws_follows_from_the_seed_of_its_request(worker: Work
     assert all(torch.equal(worker.ask(request, 20).tensors["output"], expected) for _ in range(2))
 
 
+def test_nothing_is_left_of_what_the_zygote_rehearsed(worker: Worker):
+    worker.ask(load_request(inside("import rehearsal")), 20)
+    reply = worker.ask(run_request(torch.ones(1)), 20)
+    assert (reply.kind, reply.body["type"]) == ("raised", "ModuleNotFoundError")
+
+
 def test_a_second_worker_knows_nothing_of_the_first(zygote: Zygote):
     for value in (1, 2):
         worker = zygote.worker(ALLOWANCE)

@@ -71,6 +71,7 @@ def warm(modules: list[str], *, networks: bool) -> None:
     for name in modules:
         import_module(name)
     worker.warm(networks=networks)
+    worker.rehearse()
     gc.collect()
     gc.freeze()
     if sys.platform.startswith("linux"):
