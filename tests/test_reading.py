@@ -131,7 +131,7 @@ def test_what_is_missing_for_one_reason_has_one_message() -> None:
     messages = {s["message"] for s in names(read(notebook_of("x = 1"), "q1_conv2d")).values()}
     assert messages == {
         (
-            "nothing is named conv_stride, conv_padding and conv_dilation or alike; found instead: x (assignment, "
+            "nothing is named conv_stride, conv_padding or conv_dilation, or alike; found instead: x (assignment, "
             "submission.ipynb, cell 1, line 1). Bind your answers "
             "to the names conv_stride, conv_padding and conv_dilation"
         )

@@ -251,7 +251,8 @@ def _of_several(reason: str, names: list[str], first: str) -> str:
     listed = f"{', '.join(names[:-1])} and {names[-1]}"
     if reason == "still" and (match := IS_STILL.fullmatch(first)):
         return f"{listed} are still None (the first: {match['place']}): put your own answers there"
-    return reason.replace("Bind your answer to the name", "Bind your answers to the names").replace("{}", listed)
+    none_of = reason.replace("{} or alike", " or ".join([", ".join(names[:-1]), names[-1]]) + ", or alike")
+    return none_of.replace("Bind your answer to the name", "Bind your answers to the names").replace("{}", listed)
 
 
 def _with(message: str, more: str) -> str:
