@@ -37,6 +37,7 @@ def entries(few: int, many: int) -> list[Entry]:
     """Everything that is compared; the first is what the ratios are taken to."""
     return [
         Entry(ours.Torchgrader(), many, f"torchgrader, walls up, {many}"),
+        Entry(ours.Torchgrader(jobs=2), many, f"torchgrader, walls up, 2 jobs, {many}"),
         Entry(ours.Torchgrader(), few, f"torchgrader, walls up, {few}"),
         *(
             Entry(peer, few, f"{peer.name}, {few}")
