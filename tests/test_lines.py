@@ -48,6 +48,7 @@ def test_what_is_nobodys_mistake_quotes_no_line(verdict: Verdict) -> None:
         "../a.py, line 1",
         "my net.ipynb, cell 2, line 1",
         "found instead: torch (module, a.py, line 1)",
+        "Nothing is named relu. Layers of this kind that were seen: nn.ReLU() (a.py, line 1)",
     ],
 )
 def test_a_place_that_is_not_there_has_no_line(said: str) -> None:

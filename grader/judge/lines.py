@@ -14,6 +14,7 @@ from grader.model import CheckResult, File, OwnLine, Verdict
 from grader.source import files as source
 
 MOST_CHARACTERS = 200
+ELSEWHERE = "Layers of this kind that were seen"  # from here on a message names lines that are about something else
 SILENT = (Verdict.PASSED, Verdict.SKIPPED, Verdict.UNGRADED, Verdict.INTERNAL)  # nothing of the student's to be shown
 
 
@@ -37,7 +38,9 @@ def at(said: str, files: Sequence[File]) -> OwnLine | None:
     by_name = {f.name: f for f in files}
     names = "|".join(re.escape(name) for name in sorted(by_name, key=len, reverse=True))
     match = (
-        re.search(rf"(?<![\w/.-])(?<!\w, )({names})(?:, cell (\d{{1,6}}))?, line (\d{{1,6}})\b", said)
+        re.search(
+            rf"(?<![\w/.-])(?<!\w, )({names})(?:, cell (\d{{1,6}}))?, line (\d{{1,6}})\b", said.partition(ELSEWHERE)[0]
+        )
         if names
         else None
     )
