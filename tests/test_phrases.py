@@ -8,9 +8,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader import scores
 from grader.errors import AssignmentError
 from grader.processes import advice
 from grader.report import catalogues, phrases
@@ -24,14 +26,13 @@ ASSIGNMENT = ROOT / "assignments" / "cnn-cifar10" / "zh-TW.toml"
 REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
     "compare expectations graph/capture graph/encoding graph/habits graph/measure graph/observation graph/tracing "
-    "intake/__init__ intake/entries intake/folders intake/handed intake/zips judge/cards judge/judge "
-    "judge/fixtures judge/outcomes judge/plugin "
-    "lateness measurement/measurements measurement/outcomes measurement/practice measurement/testimony "
-    "processes/advice processes/process processes/station source/cells source/decoding source/files source/flow "
-    "live/here live/names "
-    "source/notebook source/pieces source/running source/scope source/siblings student training untrusted/answers "
-    "untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming untrusted/reading untrusted/recorder untrusted/roles "
-    "untrusted/shelf untrusted/shims"
+    "intake/__init__ intake/entries intake/folders intake/handed intake/zips judge/cards judge/judge judge/fixtures "
+    "judge/outcomes judge/plugin lateness measurement/measurements measurement/networks measurement/outcomes "
+    "measurement/practice measurement/testimony processes/advice processes/process processes/station source/cells "
+    "source/decoding source/files source/flow live/here live/names source/notebook source/pieces source/running "
+    "source/scope source/siblings student training/learner training/loop training/schedule untrusted/answers "
+    "untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming untrusted/reading untrusted/recorder "
+    "untrusted/roles untrusted/shelf untrusted/shims"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")
@@ -55,6 +56,14 @@ def test_what_the_engine_says_to_a_student_is_in_the_catalogue(module: str, chin
     path = ROOT / "grader" / f"{module}.py"
     missing = [text for text in said(path) if text not in NOT_FOR_STUDENTS | PARTS and untranslated(text, chinese)]
     assert not missing, f"translate these in {ENGINE.name}, or name them in NOT_FOR_STUDENTS"
+
+
+def test_what_is_taken_for_the_scores_is_said_in_chinese(chinese: Phrases) -> None:
+    right, other = torch.zeros(2, 10), torch.zeros(2, 84)
+    for output in ((right, other), [other, right], {"logits": right}, (other, {"out": right})):
+        found = scores.find(output, classes=10)
+        assert found is not None
+        assert not untranslated(found.note, chinese), found.note
 
 
 @pytest.mark.parametrize("path", CHECKS, ids=lambda path: f"{path.parts[-4]}-{path.stem}")
