@@ -206,11 +206,15 @@ class Desk:
 
     def _model(self, request: wire.Message) -> tuple[nn.Module, str]:
         """The network that a request asks for, and what is to be said of how it was made."""
-        assert self._reading is not None  # noqa: S101  # the judge loads first
         network = request.body["network"]
-        bound = self._reading.network(request.body["name"])
+        bound = self._bound(request.body["name"])
         made = makers.made(bound, tuple(network["input_shape"]), network["classes"], request.body["seed"])
         return made.model, made.note
+
+    def _bound(self, name: str) -> makers.Bound:
+        """What a name is bound to that should be a network."""
+        assert self._reading is not None  # noqa: S101  # the judge loads first
+        return self._reading.network(name)
 
 
 def recipe_body(recipe: Recipe) -> dict[str, Any]:
