@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from grader import batch
+from grader.commands.checking import _mine
 from grader.commands.shared import EXPLAINED, OK
 from grader.commands.watching import stamp, watch
 from grader.engines.local import LINUX, Kept
@@ -84,6 +85,14 @@ def test_an_unknown_question_is_refused_with_those_there_are(tiny: Tiny, tmp_pat
     result = grader("check", written(tmp_path, RIGHT), "-a", tiny.assignment, "--question", "q9")
     assert (result.returncode, result.stdout) == (2, "")
     assert "no question 'q9': wanted one of q1_double" in result.stderr
+
+
+@pytest.mark.parametrize("sibling", ["net.py", "net/layers.py"])
+def test_a_folder_whose_files_import_each_other_is_one_students(sibling: str, tmp_path: Path) -> None:
+    (tmp_path / sibling).parent.mkdir(exist_ok=True)
+    (tmp_path / sibling).write_text(RIGHT)
+    (tmp_path / "main.py").write_text(f"from {sibling[:-3].replace('/', '.')} import double\n")
+    assert {f.name for f in _mine(tmp_path).files} == {"main.py", sibling}
 
 
 def test_a_terminal_that_lacks_a_character_does_not_stop_the_check(tiny: Tiny, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,10 +91,23 @@ def _assignment(name: str | None, file: Path) -> Path:
 
 
 def _mine(file: Path) -> Submission:
+    """The one submission that is to be checked. Raises `UsageError`."""
     found = intake.collect(file)
+    if len(found) > 1 and file.is_dir() and _import_each_other(found):
+        found = list(intake.take(file, share=lambda entries, root: ({root: list(entries)}, ())).submissions)
     if len(found) != 1:
         raise UsageError(f"{file} holds {len(found)} submissions; give your own file or folder, or use `grader grade`.")
     return found[0]
+
+
+def _import_each_other(found: list[Submission]) -> bool:
+    """Whether what seems to be several students' is one's own: `main.py` with `from net import LeNet`, and `net.py`."""
+    for one in found:
+        others = "|".join(re.escape(other.student_id) for other in found if other is not one)
+        imports = re.compile(rf"^[ \t]*(?:from|import)[ \t]+\.*(?:{others})\b".encode(), re.MULTILINE)
+        if any(imports.search(f.data) for f in one.files):
+            return True
+    return False
 
 
 @dataclass(frozen=True)
