@@ -170,6 +170,15 @@ def test_in_a_small_container_no_network_learns_and_it_is_said(tmp_path: Path, t
     )
 
 
+def test_what_a_small_container_had_no_time_for_is_pending_and_not_lost():
+    verdicts = (Verdict.PASSED, Verdict.TIMED_OUT, Verdict.SKIPPED, Verdict.OUT_OF_MEMORY, Verdict.FAILED)
+    card = capacity.excused(state(*(gradebooks.check(v, f"c{i}", 2) for i, v in enumerate(verdicts))).card)
+    assert [c.verdict for c in card.checks] == [
+        Verdict.PASSED, Verdict.UNGRADED, Verdict.UNGRADED, Verdict.UNGRADED, Verdict.FAILED
+    ]  # fmt: skip
+    assert (card.points, card.pending_points) == (2, 6)
+
+
 def test_a_link_in_a_checkout_leads_no_result_elsewhere(tmp_path: Path):
     (tmp_path / "elsewhere").write_text("mine")
     (tmp_path / ".result.json.part").symlink_to(tmp_path / "elsewhere")

@@ -109,6 +109,8 @@ class _Run:
         unfinished = frozenset(() if card else (q.id for q in self.spec.questions if q.id not in self.known))
         whole = card or unjudged.scorecard(self.spec, self.submission, why, self.known)
         whole = whole.handed_in_as(self.submission)
+        if capacity.too_small():
+            whole = capacity.excused(whole)
         seconds = time.monotonic() - self.began
         cost = (f"That costs {whole.late_percent:g} % of the points reached.",) if whole.late_percent else ()
         state = State(folding.folded(whole), unfinished, why, seconds, (*self.task.remarks, *cost), self.spec.title)
