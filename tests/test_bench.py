@@ -8,6 +8,7 @@ import re
 import secrets
 import select
 import signal
+import socket
 import subprocess
 import sys
 from collections import Counter
@@ -19,6 +20,7 @@ import pytest
 
 from grader import batch
 from grader.batch import Event
+from grader.engines.bench import Bench
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
 from tests import interrupted
@@ -42,6 +44,28 @@ def met(student):
     poll.register(*ends.values(), select.POLLIN)
     assert poll.poll(60_000), "the other judge did not come"
 """
+
+
+def test_a_judge_that_asks_while_the_pool_is_dying_gets_another(monkeypatch: pytest.MonkeyPatch):
+    """A process's sockets close before it can be waited for: a judge hears of the end sooner than its mother."""
+    bench = object.__new__(Bench)
+    monkeypatch.setattr(bench, "_forked", lambda: (os.fork(), 0), raising=False)
+    monkeypatch.setattr(bench, "_become_pool", lambda *_: (signal.pause(), os._exit(0)), raising=False)
+    dying = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(0.1)"])
+    gone, control = socket.socketpair()
+    gone.close()
+    bench._pool = (dying.pid, control)
+    asks, given = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    asks.settimeout(10)
+    with asks, given:
+        bench._give(given, {"want": "pool"})
+        _, (descriptor,), _, _ = socket.recv_fds(asks, 100, 1)
+    os.close(descriptor)
+    dying.returncode = 0  # the bench has waited for it
+    pid, control = bench._pool
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    control.close()
 
 
 @dataclass

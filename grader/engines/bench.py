@@ -222,7 +222,7 @@ class Bench:
         if wanted["want"] == "pool":
             ours, theirs = socket.socketpair()
             with ours, theirs:
-                socket.send_fds(self._pool_control(), [b"judge"], [ours.fileno()])
+                self._announce(ours)
                 socket.send_fds(sock, [b"{}"], [theirs.fileno()])
             return
         self._living(tuple(wanted["modules"])).lend(sock)
@@ -237,6 +237,20 @@ class Bench:
                 zygote.close()
             zygote = self._zygotes[modules] = self._zygote(self._sandbox, modules, wait=True)
         return zygote
+
+    def _announce(self, judge: socket.socket) -> None:
+        """Give the pool a judge's connection. One that dies has closed its end before it can be waited for."""
+        try:
+            socket.send_fds(self._pool_control(), [b"judge"], [judge.fileno()])
+        except OSError:
+            assert self._pool is not None  # noqa: S101  # it was there a moment ago
+            pid, control = self._pool
+            control.close()
+            self._pool = None
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            socket.send_fds(self._pool_control(), [b"judge"], [judge.fileno()])
 
     def _pool_control(self) -> socket.socket:
         """Where judges are announced to the pool, which is forked when first asked for, and anew when it has died."""
