@@ -101,6 +101,10 @@ def test_a_killed_node_of_ray_changes_no_grade(course: Course, undisturbed: dict
                     cluster.remove_node(second, allow_graceful=False)  # SIGKILL
                     second = None
             assert (process.wait(), process.stderr and process.stderr.read()) == (0, "")
+        where = ["--engine", "ray", "--address", cluster.address]
+        refused = start(course, tmp_path / "refused", *where, RAY_AUTH_TOKEN=secrets.token_hex(32))
+        complaint = refused.communicate()[1]
+        assert (refused.returncode, "refuses our token" in complaint, complaint.count("\n")) == (2, True, 1)
     assert any("graded again elsewhere" in e["text"] for e in events if e["event"] == "note")
     assert results(tmp_path / "out") == undisturbed
     assert graded_twice(tmp_path / "out") == []
