@@ -21,7 +21,7 @@ from grader.data import DataSet
 from grader.model import Verdict
 from grader.trainer import cache as kept
 from grader.trainer.job import CapturedNetwork, Job, Outcome, identity
-from grader.trainer.place import Place
+from grader.trainer.place import GONE, Place
 from grader.trainer.process import Process, Progress
 
 CACHE_VERSION = 2  # raised when the same key would mean another result
@@ -163,7 +163,7 @@ class Trainer:
         for _ in range(2):
             if verdict is Verdict.CRASHED:
                 verdict, reason = self._once(key, request, job.wall_seconds, progress, again=again)
-        return verdict, reason
+        return (Verdict.INTERNAL if reason == GONE else verdict), reason  # what deals out is ours, and runs no network
 
     def _once(
         self, key: str, request: bytes, seconds: float, progress: Progress | None, *, again: bool
