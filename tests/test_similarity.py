@@ -110,9 +110,7 @@ def test_what_is_kept_reads_back(tmp_path) -> None:  # type: ignore[no-untyped-d
 def test_who_is_not_graded_again_is_still_compared(tmp_path: Path) -> None:
     def graded(students: str, everybody: str, assignment: str = "tiny") -> int:
         submissions = [Submission(s, (File("submission.py", NET.encode()),)) for s in students]
-        return likeness.keep(
-            tmp_path, submissions, likeness.About(assignment, frozenset(everybody), tmp_path)
-        ).found
+        return likeness.keep(tmp_path, submissions, likeness.About(assignment, frozenset(everybody), tmp_path)).found
 
     assert graded("ab", "ab") == 1
     assert graded("c", "abc") == 3

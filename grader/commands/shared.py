@@ -37,7 +37,9 @@ TrustOption = Annotated[
     bool, typer.Option("--trust-submissions", help="Run hidden checks even at level 1, which is no sandbox.")
 ]
 LanguageOption = Annotated[Literal["en", "zh-TW"], typer.Option("--lang", help="Language of the pages and messages.")]
-JobsOption = Annotated[int, typer.Option("--jobs", min=1, help="Submissions, and trainings, at a time.", show_default="processors")]
+JobsOption = Annotated[
+    int, typer.Option("--jobs", min=1, help="Submissions and trainings at a time.", show_default="cores")
+]
 OutputOption = Annotated[
     Path, typer.Option("-o", "--output", help="The folder of the grades: store, pages, scorecards, gradebook.")
 ]
