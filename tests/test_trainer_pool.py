@@ -56,7 +56,12 @@ class Running:
                 self.process = subprocess.Popen(command, pass_fds=[theirs.fileno()], env=os.environ | one)
         ours, theirs = socket.socketpair()
         with theirs:
-            socket.send_fds(self._control, [b"judge"], [theirs.fileno()])
+            try:
+                socket.send_fds(self._control, [b"judge"], [theirs.fileno()])
+            except OSError:  # it is dying: it has closed its end before it can be waited for
+                ours.close()
+                self.process.wait()
+                raise
         return ours
 
     def children(self) -> list[int]:

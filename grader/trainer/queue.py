@@ -25,6 +25,8 @@ from grader.trainer.place import GONE, Place
 from grader.trainer.process import Process, Progress
 
 CACHE_VERSION = 2  # raised when the same key would mean another result
+ATTEMPTS = 2
+PLACES = 4
 
 
 @dataclass(frozen=True)
@@ -157,13 +159,17 @@ class Trainer:
     ) -> tuple[Verdict, str]:
         """Have it done; twice if need be, for somebody may have killed the process, which is no fault of the network's.
 
-        `again`: another judge is said to have had it done, and its result cannot be read.
+        A place that is gone is ours and runs no network: it is asked for anew a few times, for one that is just dying
+        may still take a connection. `again`: another judge is said to have had it done, and its result cannot be read.
         """
-        verdict, reason = Verdict.CRASHED, ""
-        for _ in range(2):
-            if verdict is Verdict.CRASHED:
-                verdict, reason = self._once(key, request, job.wall_seconds, progress, again=again)
-        return (Verdict.INTERNAL if reason == GONE else verdict), reason  # what deals out is ours, and runs no network
+        crashes = losses = 0
+        while crashes < ATTEMPTS and losses < PLACES:
+            verdict, reason = self._once(key, request, job.wall_seconds, progress, again=again)
+            if verdict is not Verdict.CRASHED:
+                return verdict, reason
+            lost = reason == GONE
+            crashes, losses = crashes + (not lost), losses + lost
+        return (Verdict.INTERNAL if lost else verdict), reason
 
     def _once(
         self, key: str, request: bytes, seconds: float, progress: Progress | None, *, again: bool
