@@ -33,15 +33,17 @@ def find(output: object, classes: int | None = None) -> Scores | None:
     """
     if isinstance(output, Tensor):
         return Scores(output, 0)
+    leaves = pytree.tree_flatten_with_path(output)[0]
     found = [
         (not _fits(leaf, classes), _rank(path), place)
-        for place, (path, leaf) in enumerate(pytree.tree_flatten_with_path(output)[0])
+        for place, (path, leaf) in enumerate(leaves)
         if isinstance(leaf, Tensor)
     ]
     if not found:
         return None
-    path, tensor = pytree.tree_flatten_with_path(output)[0][min(found)[2]]
-    return Scores(tensor, min(found)[2], f"the network returns a {type(output).__name__}; its {_said(path)} is taken")
+    place = min(found)[2]
+    path, tensor = leaves[place]
+    return Scores(tensor, place, f"the network returns a {type(output).__name__}; its {_said(path)} is taken")
 
 
 def _fits(tensor: Tensor, classes: int | None) -> bool:

@@ -18,7 +18,7 @@ import torch
 from grader import sandbox
 from grader.errors import WorkerLost
 from grader.model import Verdict
-from grader.processes.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, prelude
+from grader.processes.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, prelude, preludes
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.student import Student
 from tests.tiny import Tiny, load_request, run_request, submission
@@ -250,3 +250,11 @@ def test_the_second_zygote_is_started_when_it_is_first_needed(crew: Crew) -> Non
         worker.ask(load_request(loaded), 20)
         assert worker.ask(run_request(torch.ones(1)), 20).tensors["output"].item() == there
         worker.end()
+
+
+def test_a_class_starts_the_zygotes_that_it_needs_and_no_other(tmp_path: Path):
+    plain, vision = (submission("a", f"import {name}\n") for name in ("torch", "torchvision"))
+    assert preludes([plain, vision]) == (PLAIN, WITH_VISION)
+    assert (preludes([vision]), preludes([])) == ((WITH_VISION,), (PLAIN,))
+    with contextlib.closing(Crew(tmp_path, sandbox.choose(), first=preludes([vision])[0])) as started:
+        assert list(started.pids) == [WITH_VISION]

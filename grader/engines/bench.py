@@ -1,9 +1,9 @@
 """The bench: the warm process that the judges of a machine are forked from. Trusted; runs no student code. Linux only.
 
 Theory of operation. To import torch costs seconds of processor time, so the judges of a machine have it from one
-process that has done so, as do the training processes. While it imports, the zygote, which it starts first, does the
-same on another core. All judges share that zygote, and the second one, with torchvision, if it comes to that; when one
-dies, the bench starts another. The judges draw submissions from one deck, a file whose place they share, so that none
+process that has done so, as do the training processes. While it imports, the zygotes that the class needs (one with
+torchvision, one without), which it starts first, do the same on another core. All judges share them; when one dies, the
+bench starts another. The judges draw submissions from one deck, a file whose place they share, so that none
 idles as long as one is left; a judge that dies takes along only what it had begun.
 
 The zygote is a program of its own and not a fork of the bench's. What is forked has its mother's addresses, stack
@@ -34,7 +34,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from grader import assignment, errors, forked, sandbox
 from grader.engines.order import Order, receive
 from grader.engines.seat import Seat
-from grader.processes.origin import PLAIN, Zygote
+from grader.processes.crew import preludes
+from grader.processes.origin import Zygote
 
 if TYPE_CHECKING:
     from grader.data import DataSet
@@ -75,6 +76,7 @@ class Bench:
         self._sandbox: sandbox.Sandbox | errors.GraderError
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
         self._networks = _with_networks(order)
+        self._preludes = preludes(order.submissions)
         self._images: DataSet | None = None
         self._judges: dict[int, _Judge] = {}
         self._pool: tuple[int, socket.socket] | None = None
@@ -83,26 +85,26 @@ class Bench:
     # ----------------------------------------------------------------------------------------------------------- warm
 
     def warm(self) -> None:
-        """Start the zygote, import what judges need while it does so too, and read the images."""
+        """Start the zygotes, import what judges need while they do so too, and read the images."""
         self._scratch.mkdir(exist_ok=True)
         self._sandbox = self._chosen()
         _import_what_judges_need()
         if self._plan.train:
             self._images = self._opened()
-        if zygote := self._zygotes.get(PLAIN):
+        for modules, zygote in list(self._zygotes.items()):
             try:
                 zygote.ready()
             except errors.GraderError:  # the judge is told when it asks, as it would be then
-                del self._zygotes[PLAIN]
+                del self._zygotes[modules]
         gc.collect()
         gc.freeze()
 
     def _chosen(self) -> sandbox.Sandbox | errors.GraderError:
-        """The sandbox, with a zygote that gets warm in it; or why there is none."""
+        """The sandbox, with the zygotes that get warm in it; or why there is none."""
         try:
             chosen = sandbox.choose(self._plan.require, self._plan.fresh, self._secrets)
-            if chosen.forks:
-                self._zygotes[PLAIN] = self._zygote(chosen, PLAIN, wait=False)
+            for modules in self._preludes if chosen.forks else ():
+                self._zygotes[modules] = self._zygote(chosen, modules, wait=False)
         except errors.SandboxUnavailable as e:
             return e
         except errors.WorkerLost:

@@ -30,7 +30,7 @@ from grader.measurement import Measured, Measurements, OneBatch
 from grader.measurement.practice import Practice
 from grader.model import Environment, Judged, Submission
 from grader.plan import Plan
-from grader.processes.crew import Crew, Prelude, Source
+from grader.processes.crew import Crew, Prelude, Source, preludes
 from grader.processes.origin import Fresh, Lent
 from grader.reference import Reference
 from grader.student import Student
@@ -83,7 +83,7 @@ def judge(
         )
     asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
     with contextlib.ExitStack() as stack:
-        chosen, crew = _crew(chosen, plan, secrets, shared)
+        chosen, crew = _crew(chosen, plan, secrets, shared, preludes(submissions)[0])
         stack.enter_context(contextlib.closing(crew))
         setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
         level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
@@ -130,7 +130,7 @@ def _measuring(
 
 
 def _crew(
-    chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...], shared: Shared | None
+    chosen: sandbox.Sandbox, plan: Plan, secrets: tuple[Path, ...], shared: Shared | None, first: Prelude
 ) -> tuple[sandbox.Sandbox, Source]:
     """What workers come from, and what shuts them in.
 
@@ -141,7 +141,7 @@ def _crew(
     folder.mkdir(exist_ok=True)
     try:
         start = shared.zygote if shared else None
-        return chosen, Crew(folder, chosen, secrets, start) if chosen.forks else Fresh(folder)
+        return chosen, Crew(folder, chosen, secrets, start, first) if chosen.forks else Fresh(folder)
     except (WorkerLost, SandboxUnavailable):
         if plan.reference:
             raise

@@ -1,7 +1,7 @@
 """The workers of a run: which zygote they come from, and what is done when a zygote dies.
 
-Theory of operation. A crew has one zygote, and starts a second, with torchvision imported, when a submission first asks
-for that: a class without such a submission never pays for it.
+Theory of operation. There are two kinds of zygote, with torchvision imported and without: a class in which nobody asks
+for one of them never pays for it.
 
 A zygote may die: the machine runs out of memory, somebody kills it. Its workers die with it, and none of that is a
 student's fault. So the crew starts another when the next worker is wanted, and what was asked is asked again, as often
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from grader.errors import WorkerLost
+from grader.model import Submission
 from grader.processes.origin import PLAIN, Lent, Zygote
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.sandbox import Sandbox
@@ -35,6 +36,11 @@ def prelude(texts: Iterable[bytes]) -> Prelude:
     A wrong guess costs time and nothing else: a worker imports by itself what its zygote has not.
     """
     return WITH_VISION if any(IMPORTS_VISION.search(text) for text in texts) else PLAIN
+
+
+def preludes(submissions: Iterable[Submission]) -> tuple[Prelude, ...]:
+    """Those of a class, the smaller first; the plain one where nothing was handed in."""
+    return tuple(sorted({prelude(f.data for f in s.files) for s in submissions}, key=len)) or (PLAIN,)
 
 
 class Source(Protocol):
@@ -83,8 +89,8 @@ class Crew:
     """Workers from zygotes, each started when it is first needed, and anew when it has died.
 
     They stand behind the walls of `sandbox`; `secrets` are folders that each worker must fail to list. `start` gives
-    zygotes that are shared with others, instead of our own. The first zygote is started at once, so that what is wrong
-    with this machine is known at once. Raises `SandboxUnavailable`.
+    zygotes that are shared with others, instead of our own. The `first` is started at once, so that what is wrong with
+    this machine is known at once. Raises `SandboxUnavailable`.
     """
 
     def __init__(
@@ -93,10 +99,11 @@ class Crew:
         sandbox: Sandbox | None = None,
         secrets: tuple[Path, ...] = (),
         start: Callable[[Prelude], Lent] | None = None,
+        first: Prelude = PLAIN,
     ) -> None:
         self._start = start or (lambda modules: Zygote(scratch, modules, sandbox, secrets))
         self._lock = threading.Lock()
-        self._zygotes: dict[Prelude, Lent] = {PLAIN: self._start(PLAIN)}
+        self._zygotes: dict[Prelude, Lent] = {first: self._start(first)}
 
     def worker(self, allowance: Allowance, prelude: Prelude = PLAIN) -> Worker:
         """A fresh worker of the zygote that has imported these modules."""
