@@ -16,7 +16,6 @@ from itertools import zip_longest
 from pathlib import Path
 
 import pytest
-from _pytest.runner import runtestprotocol
 
 from grader.assignment import CheckSpec, Question
 from grader.errors import AssignmentError, GraderError
@@ -160,12 +159,6 @@ class Plugin:
         """Hidden checks are there only with the reference."""
         return spec.visibility is Visibility.PUBLIC or self._work.reference is not None
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
-        """Run a check, again if it has run before; pytest reports of it to nobody."""
-        runtestprotocol(item, log=False, nextitem=nextitem)
-        return True
-
     @pytest.hookimpl(wrapper=True)
     def pytest_pyfunc_call(self) -> Iterator[None]:
         """A check may end itself, not the session."""
@@ -234,10 +227,12 @@ def _title(item: pytest.Item) -> str:
 def options(folders: list[Path]) -> list[str]:
     """pytest's arguments: the checks' folders and nothing of the machine's own configuration or plugins.
 
-    Of pytest's own plugins, those that wrap every phase of every check are left out: they took a third of its time.
+    Of pytest's own plugins, those that wrap every phase of every check are left out: they took a third of its time. So
+    is the one that reports, to nobody here, and keeps every report for its summary.
     """
-    fixed = ["--import-mode=importlib", "--assert=plain", "--continue-on-collection-errors", "--noconftest", "-qq"]
-    fixed += ["--tb=no", "--capture=no"]
-    for plugin in ("cacheprovider", "logging", "skipping", "warnings", "unraisableexception", "threadexception"):
+    fixed = ["--import-mode=importlib", "--assert=plain", "--continue-on-collection-errors", "--noconftest"]
+    fixed += ["--capture=no"]
+    unused = ["terminal", "cacheprovider", "logging", "skipping", "warnings", "unraisableexception", "threadexception"]
+    for plugin in unused:
         fixed += ["-p", f"no:{plugin}"]
     return [*fixed, "-c", os.devnull, *map(str, folders)]
