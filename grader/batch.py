@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,8 +19,8 @@ from grader.engines.local import Local
 from grader.judge import unjudged
 from grader.model import Judged, Scorecard, Submission, Verdict
 from grader.plan import Plan
+from grader.scratch import Scratch
 
-SCRATCH = "torchgrader-"  # how the names of temporary folders begin
 MOST_GONE = 3  # machines that a submission may lose before it is taken to be what ends them
 
 
@@ -91,8 +90,8 @@ def _scratch(plan: Plan) -> Iterator[Plan]:
     if plan.scratch:
         yield plan
         return
-    with tempfile.TemporaryDirectory(prefix=SCRATCH, ignore_cleanup_errors=True) as folder:
-        yield replace(plan, scratch=folder)
+    with Scratch("run") as folder:
+        yield replace(plan, scratch=str(folder))
 
 
 class _Class:

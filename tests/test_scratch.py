@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import scratch
+from grader import batch, scratch
+from grader.plan import Plan
 from grader.sandbox.blueprint import Trap
 from grader.scratch import Scratch
 
@@ -58,6 +59,12 @@ def test_a_link_and_what_has_another_name_are_left_alone(place: Path) -> None:
     (place / f"{scratch.PREFIX}run.link").symlink_to(place / "kept")
     scratch.remove_left_over()
     assert len(list(place.iterdir())) == 2
+
+
+def test_a_grading_lies_in_such_a_folder(place: Path) -> None:
+    with batch._scratch(Plan("tiny", None, None, "cpu", "quick", 1, None)) as plan:
+        assert [str(path) for path in place.glob(f"{scratch.PREFIX}run.*")] == [plan.scratch]
+    assert list(place.iterdir()) == []
 
 
 def test_bait_lies_in_such_a_folder(place: Path) -> None:

@@ -137,7 +137,7 @@ def test_the_lock_dies_with_its_holder(tmp_path: Path):
 
 
 def test_whoever_comes_after_a_killed_process_removes_its_temporary_folder(tmp_path: Path):
-    left = tmp_path / "torchgrader-left"
+    left = tmp_path / "torchgrader.left"
     left.mkdir()
     with Store(tmp_path, write=True) as store:
         store.lock.uses(str(left))

@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from grader import scratch
 from grader.data import DataSet
 from grader.graph.capture import capture
 from grader.graph.rebuild import rebuild
@@ -226,6 +227,7 @@ def test_leaving_stops_what_runs_and_cancels_what_waits(drawn: DataSet, network:
         running, waiting = left.submit(Job(network, ENDLESS)), left.submit(Job(network, ENDLESS, seed=1))
     assert (running.result().verdict, running.result().reason) == (Verdict.INTERNAL, "the trainer was closed")
     assert waiting.cancelled()
+    assert left._folder.name.startswith(scratch.PREFIX), "where a process that is killed leaves it, it is found"
     assert not left._folder.exists()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import platform
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from grader.commands.shared import OK, SOME_INTERNAL, make_folder, out
 from grader.errors import StoreError
 from grader.model import Judged, Scorecard, Submission
 from grader.plan import Plan
+from grader.scratch import Scratch
 from grader.store import Run, Store, attempts
 from grader.store.basis import Basis, basis
 from grader.store.remainder import Choice, Ground, Remainder, remainder
@@ -149,11 +149,11 @@ def _ended(store: Store, run: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _scratch(store: Store) -> Iterator[str]:
-    """A temporary folder that is removed, if not by us then by the next run."""
-    with tempfile.TemporaryDirectory(prefix=batch.SCRATCH, ignore_cleanup_errors=True) as folder:
+    """A temporary folder that is removed, if not by us then by the next run, at once where that is on this store."""
+    with Scratch("run") as folder:
         if store.lock:
-            store.lock.uses(folder)
-        yield folder
+            store.lock.uses(str(folder))
+        yield str(folder)
 
 
 def _row(order: Order, found: Basis) -> Run:

@@ -97,6 +97,7 @@ class ForkedLife:
                 raise WorkerLost(f"the zygote did not say how a worker ended: {e!r}") from e
             finally:
                 self._over = True
+                self.output()  # nothing follows; whoever asks for it no more leaves no descriptor open
                 self._messages.close()
                 self._status.close()
                 if self._handle is not None:

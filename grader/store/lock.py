@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from grader.errors import StoreError
+from grader.scratch import PREFIX
 
 NAME = "grades.lock"
 FAR = 1 << 30  # Windows locks bytes, and a locked byte cannot be read: one that is never written
@@ -65,7 +66,7 @@ class Lock:
 
     def _clear_away(self, scratch: object) -> None:
         """What a holder that was killed has left: it is dead, or we would not have the lock."""
-        if isinstance(scratch, str) and Path(scratch).name.startswith("torchgrader-"):
+        if isinstance(scratch, str) and Path(scratch).name.startswith(PREFIX):
             shutil.rmtree(scratch, ignore_errors=True)
 
     def _say(self, scratch: str | None) -> None:

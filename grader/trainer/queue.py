@@ -7,8 +7,6 @@ import hashlib
 import json
 import platform
 import queue
-import shutil
-import tempfile
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ from typing import Self
 
 from grader.data import DataSet
 from grader.model import Verdict
+from grader.scratch import Scratch
 from grader.trainer import cache as kept
 from grader.trainer.job import CapturedNetwork, Job, Outcome, identity
 from grader.trainer.place import GONE, Place
@@ -56,7 +55,8 @@ class Trainer:
         self._data = data
         self._place = place
         self._device = device
-        self._folder = Path(tempfile.mkdtemp(prefix="grader-trainer-"))
+        self._scratch = Scratch("trainer")  # a judge may be killed
+        self._folder = self._scratch.path
         self._cache = cache or self._folder / "cache"
         self._lock = threading.Lock()
         self._running: dict[str, Future[Outcome]] = {}
@@ -82,7 +82,7 @@ class Trainer:
         self._threads.shutdown(wait=True)
         for process in self._processes:
             process.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._scratch.close()
 
     def submit(self, job: Job, progress: Progress | None = None) -> Future[Outcome]:
         """The outcome of a job, some day. A job in work already is not begun again: its future is given once more.
