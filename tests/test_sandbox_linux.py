@@ -221,12 +221,11 @@ def test_a_worker_sees_one_process_one_interface_and_its_own_root(engine: Path, 
     blueprint = best(USERS[0]).without(Wall.LANDLOCK)  # which would refuse the listing
     if not blueprint.walls >= NAMESPACES:
         pytest.skip("namespaces are not permitted here")
-    source = "import os, socket\nresult = [[p for p in os.listdir('/proc') if p.isdigit()], "
-    source += "[n for _, n in socket.if_nameindex()] if 0 else open('/proc/self/net/dev').read().count(':'), "
-    source += "sorted(os.listdir('/')), os.getpid()]"
-    processes, interfaces, root, pid = cage.run(engine, Setup(blueprint, scratch).pack(), source, USERS[0])
+    source = "import os\nresult = [[p for p in os.listdir('/proc') if p.isdigit()], "
+    source += "open('/proc/self/net/dev').read().count(':'), os.getpid(), os.listdir('/'), ground.readable]"
+    processes, interfaces, pid, root, readable = cage.run(engine, Setup(blueprint, scratch).pack(), source, USERS[0])
     assert (processes, interfaces, pid) == (["1"], 1, 1)
-    assert not {"root", "home", "work", "mnt", "var"} & set(root) or "grader" not in root
+    assert set(root) <= {Path(p).parts[1] for p in (*readable, scratch, "/dev", "/proc", "/sys")}
 
 
 def test_only_the_package_and_libraries_are_readable() -> None:
