@@ -1,4 +1,4 @@
-"""What a process that was forked from a trusted one does first. Linux only.
+"""Processes that are forked from a trusted one, and what each does first. Linux only.
 
 A fork has every descriptor of its mother, and as long as one process holds an end of a connection the other end does
 not learn that whom it talks to is dead.
@@ -9,13 +9,36 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterable
+import sys
+import traceback
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 MOST_DESCRIPTORS = 1 << 20
 
 
-def settle(name: str, mother: int, keep: Iterable[int]) -> None:
+def fork(name: str, keep: Iterable[int], life: Callable[[], object]) -> int:
+    """Fork a process that settles, lives its `life` and ends; its process id. Raises RuntimeError from a second thread.
+
+    It never comes back, so that all its mother refers to stays. What it raises are its last words, on standard error.
+    """
+    _refuse_threads()
+    mother = os.getpid()
+    if pid := os.fork():
+        return pid
+    code = 1
+    try:
+        _settle(name, mother, keep)
+        life()
+        code = 0
+    except BaseException:  # noqa: BLE001  # the last words of this process
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _settle(name: str, mother: int, keep: Iterable[int]) -> None:
     """Close every descriptor but standard input, output and error and those to `keep`; end when `mother` does.
 
     The process is shown as `name` by ps and top. Objects that own a closed descriptor must stay referenced, or they
@@ -42,7 +65,7 @@ def end_with(mother: int) -> None:
         os._exit(1)
 
 
-def refuse_threads() -> None:
+def _refuse_threads() -> None:
     """Raise RuntimeError unless this process has one thread: the locks of others would never be released in a fork."""
     count = len(list(Path("/proc/self/task").iterdir()))
     if count != 1:

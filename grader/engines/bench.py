@@ -19,17 +19,16 @@ the judge, which reads what student code sends. No test could show that to be ha
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import json
 import os
 import select
 import signal
 import socket
-import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from grader import assignment, errors, forked, sandbox
 from grader.engines.order import Order, receive
@@ -166,32 +165,13 @@ class Bench:
         deck, *channels = descriptors
         for number, channel in zip(order.numbers, channels, strict=True):
             ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-            pid, mother = self._forked()
-            if pid == 0:
-                self._become_judge(mother, order, Seat(channel, deck, theirs))
+            seat = Seat(channel, deck, theirs)
+            life = functools.partial(seat.judge, order, self._sandbox, self._images)
+            pid = forked.fork("judge", [channel, deck, theirs.fileno()], life)
             theirs.close()
             self._judges[pid] = _Judge(number, ours)
         for fd in descriptors:
             os.close(fd)
-
-    def _forked(self) -> tuple[int, int]:
-        """os.fork's answer, and our own process id."""
-        forked.refuse_threads()
-        mother = os.getpid()
-        return os.fork(), mother
-
-    def _become_judge(self, mother: int, order: Order, seat: Seat) -> NoReturn:
-        """What is forked. It never comes back, so that all we refer to stays."""
-        code = 1
-        try:
-            forked.settle("judge", mother, [seat.channel, seat.deck, seat.asks.fileno()])
-            seat.judge(order, self._sandbox, self._images)
-            code = 0
-        except BaseException:  # noqa: BLE001  # the last words of this process
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
 
     def _reap(self) -> None:
         """Tell of the judges that have ended."""
@@ -261,27 +241,17 @@ class Bench:
             self._pool = None
         if self._pool is None:
             ours, theirs = socket.socketpair()
-            pid, mother = self._forked()
-            if pid == 0:
-                self._become_pool(mother, theirs)
+            pid = forked.fork("trainer", [theirs.fileno()], lambda: self._train(theirs))
             theirs.close()
             self._pool = pid, ours
         return self._pool[1]
 
-    def _become_pool(self, mother: int, control: socket.socket) -> NoReturn:
+    def _train(self, control: socket.socket) -> None:
+        """The pool's whole life."""
         from grader.trainer.pool import Pool
 
-        code = 1
-        try:
-            forked.settle("trainer", mother, [control.fileno()])
-            assert self._images is not None  # noqa: S101  # a judge without images does not ask
-            Pool(control, self._images, self._plan.jobs).serve()
-            code = 0
-        except BaseException:  # noqa: BLE001  # the last words of this process
-            traceback.print_exc()
-        finally:
-            sys.stderr.flush()
-            os._exit(code)
+        assert self._images is not None  # noqa: S101  # a judge without images does not ask
+        Pool(control, self._images, self._plan.jobs).serve()
 
     def close(self) -> None:
         """End all that comes from here."""

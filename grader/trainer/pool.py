@@ -22,7 +22,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from grader import forked
 from grader.model import Verdict
@@ -156,28 +156,12 @@ class Pool:
 
         if not self._children:
             work.practise()
-        forked.refuse_threads()
         ours, theirs = Pipe()
-        mother = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            self._become_child(mother, theirs, device)
+        pid = forked.fork("training", [theirs.fileno()], lambda: work.attend(theirs, self._data, device))
         theirs.close()
         child = _Child(pid, ours, device)
         self._children.append(child)
         return child
-
-    def _become_child(self, mother: int, channel: Connection, device: str) -> NoReturn:
-        """What is forked: trains until its channel closes. It never comes back, so that all we refer to stays."""
-        from grader.trainer import work
-
-        code = 1
-        try:
-            forked.settle("training", mother, [channel.fileno()])
-            work.attend(channel, self._data, device)
-            code = 0
-        finally:
-            os._exit(code)
 
     def _hear(self, child: _Child) -> None:
         """A word of a training process, or its end."""
