@@ -53,7 +53,7 @@ class Fixtures:
             raise Unanswered(Verdict.MISSING, case.submission.problem)
         return case.student
 
-    @pytest.fixture
+    @pytest.fixture(scope="session")
     def reference(self) -> Reference:
         """The solutions; only where they are."""
         if self._work.reference is None:

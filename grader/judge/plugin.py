@@ -224,6 +224,9 @@ def _title(item: pytest.Item) -> str:
     return (function.__doc__ or "").strip().partition("\n")[0] or _check_id(item)
 
 
+UNUSED = "capture terminal cacheprovider logging skipping warnings unraisableexception threadexception".split()
+
+
 def options(folders: list[Path]) -> list[str]:
     """pytest's arguments: the checks' folders and nothing of the machine's own configuration or plugins.
 
@@ -231,8 +234,6 @@ def options(folders: list[Path]) -> list[str]:
     is the one that reports, to nobody here, and keeps every report for its summary.
     """
     fixed = ["--import-mode=importlib", "--assert=plain", "--continue-on-collection-errors", "--noconftest"]
-    fixed += ["--capture=no"]
-    unused = ["terminal", "cacheprovider", "logging", "skipping", "warnings", "unraisableexception", "threadexception"]
-    for plugin in unused:
+    for plugin in UNUSED:
         fixed += ["-p", f"no:{plugin}"]
     return [*fixed, "-c", os.devnull, *map(str, folders)]

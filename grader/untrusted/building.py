@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 import torch
@@ -147,10 +148,16 @@ def _parameters(value: Callable[..., object]) -> dict[str, inspect.Parameter]:
         return {}
 
 
+@functools.lru_cache(maxsize=256)
+def _signature(function: FunctionType) -> inspect.Signature:
+    """A function's, which the judge asks of the reference's for every check of every submission."""
+    return inspect.signature(function)
+
+
 def required_of(value: Callable[..., object]) -> list[str] | None:
     """Names of the parameters that a call must give; None when the signature cannot be read (built-in functions)."""
     try:
-        parameters = inspect.signature(value).parameters.values()
+        parameters = (_signature if isinstance(value, FunctionType) else inspect.signature)(value).parameters.values()
     except (ValueError, TypeError):
         return None
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
