@@ -26,14 +26,31 @@ def grader(*arguments: str | Path, cwd: Path | None = None) -> Result:
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, timeout=250)
 
 
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command in this process, for what is refused before another one is needed."""
+
+    def run(*arguments: str | Path) -> Result:
+        monkeypatch.setattr(sys, "argv", ["grader", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Result([], int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
 @pytest.fixture
 def tiny(tmp_path: Path) -> Tiny:
     return Tiny(tmp_path / "tiny").write()
 
 
-def grade(tiny: Tiny, handed_in: Path, out: Path, *more: str | Path) -> Result:
+def grade(tiny: Tiny, handed_in: Path, out: Path, *more: str | Path, by: Command = grader) -> Result:
     where = ["-a", tiny.assignment, "--reference", tiny.reference, "-o", out, "--device", "cpu", "--trust-submissions"]
-    return grader("grade", handed_in, *where, *more)
+    return by("grade", handed_in, *where, *more)
 
 
 def class_of(folder: Path, **sources: str) -> Path:
@@ -100,33 +117,35 @@ def a_picture(folder: Path) -> Path:
     ],
     ids=["empty", "unreadable zip", "zip that writes outside", "two of one id", "a picture", "nothing"],
 )
-def test_submissions_that_cannot_be_taken_are_refused(tiny: Tiny, tmp_path: Path, fault: Fault, phrases: list[str]):
-    refused(grade(tiny, fault(tmp_path), tmp_path / "out"), *phrases)
+def test_submissions_that_cannot_be_taken_are_refused(
+    tiny: Tiny, tmp_path: Path, here: Command, fault: Fault, phrases: list[str]
+):
+    refused(grade(tiny, fault(tmp_path), tmp_path / "out", by=here), *phrases)
     assert not (tmp_path / "outside.py").exists()
     assert not (tmp_path.parent / "outside.py").exists()
 
 
-def test_an_unknown_assignment_is_refused_with_those_there_are(tmp_path: Path):
+def test_an_unknown_assignment_is_refused_with_those_there_are(tmp_path: Path, here: Command):
     handed_in = class_of(tmp_path / "class", ada=RIGHT)
-    refused(grader("grade", handed_in, "-a", "knitting"), "no assignment 'knitting'", "assignment.toml", "cnn-cifar10")
+    refused(here("grade", handed_in, "-a", "knitting"), "no assignment 'knitting'", "assignment.toml", "cnn-cifar10")
 
 
-def test_a_missing_reference_is_refused_with_what_to_do(tiny: Tiny, tmp_path: Path):
+def test_a_missing_reference_is_refused_with_what_to_do(tiny: Tiny, tmp_path: Path, here: Command):
     handed_in = class_of(tmp_path / "class", ada=RIGHT)
-    result = grader("grade", handed_in, "-a", tiny.assignment, "--reference", tmp_path / "nowhere")
+    result = here("grade", handed_in, "-a", tiny.assignment, "--reference", tmp_path / "nowhere")
     refused(result, "no reference folder", str(tmp_path / "nowhere"), "--reference", "grader check")
 
 
-def test_an_unknown_key_in_the_assignment_is_named_with_its_place(tiny: Tiny, tmp_path: Path):
+def test_an_unknown_key_in_the_assignment_is_named_with_its_place(tiny: Tiny, tmp_path: Path, here: Command):
     toml = tiny.assignment / "assignment.toml"
     toml.write_text(toml.read_text().replace("[limits]", "[limits]\nwall_second = 3"))
     handed_in = class_of(tmp_path / "class", ada=RIGHT)
-    refused(grade(tiny, handed_in, tmp_path / "out"), str(toml), "unknown key limits.wall_second")
+    refused(grade(tiny, handed_in, tmp_path / "out", by=here), str(toml), "unknown key limits.wall_second")
 
 
-def test_a_data_file_that_is_not_there_is_refused(tiny: Tiny, tmp_path: Path):
+def test_a_data_file_that_is_not_there_is_refused(tiny: Tiny, tmp_path: Path, here: Command):
     handed_in = class_of(tmp_path / "class", ada=RIGHT)
-    result = grade(tiny, handed_in, tmp_path / "out", "--data", tmp_path / "no.safetensors")
+    result = grade(tiny, handed_in, tmp_path / "out", "--data", tmp_path / "no.safetensors", by=here)
     refused(result, "no data file", "grader data prepare")
 
 
@@ -138,9 +157,9 @@ def test_a_corrupt_data_file_is_refused_and_nothing_is_graded(tiny: Tiny, tmp_pa
     assert not (tmp_path / "out" / "scorecards").exists()
 
 
-def test_an_output_that_is_a_file_is_refused_before_anything_is_graded(tiny: Tiny, tmp_path: Path):
+def test_an_output_that_is_a_file_is_refused_before_anything_is_graded(tiny: Tiny, tmp_path: Path, here: Command):
     (tmp_path / "out").write_text("mine")
-    result = grade(tiny, class_of(tmp_path / "class", ada=RIGHT), tmp_path / "out")
+    result = grade(tiny, class_of(tmp_path / "class", ada=RIGHT), tmp_path / "out", by=here)
     refused(result, str(tmp_path / "out"), "-o")
     assert (tmp_path / "out").read_text() == "mine"
 
@@ -156,8 +175,15 @@ def test_an_output_that_is_a_file_is_refused_before_anything_is_graded(tiny: Tin
         (["data", "prepare", "--source", "nowhere", "-o", "x"], "no nowhere: wanted a folder"),
     ],
 )
-def test_a_command_that_is_wrong_is_explained(arguments: list[str], phrase: str, tmp_path: Path):
-    refused(grader(*arguments, cwd=tmp_path), phrase)
+def test_a_command_that_is_wrong_is_explained(
+    arguments: list[str], phrase: str, tmp_path: Path, here: Command, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    refused(here(*arguments), phrase)
+
+
+def test_a_command_that_is_wrong_is_explained_by_the_process_as_well(tmp_path: Path):
+    refused(grader("knit", cwd=tmp_path), "No such command")
 
 
 def test_the_version_is_said():
@@ -209,12 +235,12 @@ def test_a_student_can_check_without_a_fork(tiny: Tiny, tmp_path: Path):
     assert (result.returncode, "PASSED" in result.stdout) == (0, True)
 
 
-def test_checking_a_class_is_refused_with_the_command_for_it(tiny: Tiny, tmp_path: Path):
+def test_checking_a_class_is_refused_with_the_command_for_it(tiny: Tiny, tmp_path: Path, here: Command):
     handed_in = class_of(tmp_path / "class", ada=RIGHT, bob=WRONG)
-    refused(grader("check", handed_in, "-a", tiny.assignment), "holds 2 submissions", "grader grade")
+    refused(here("check", handed_in, "-a", tiny.assignment), "holds 2 submissions", "grader grade")
 
 
-def test_data_is_prepared_and_described(tmp_path: Path):
+def test_data_is_prepared_and_described(tmp_path: Path, here: Command):
     for label, name in enumerate(("cat", "dog")):
         (tmp_path / "images" / name).mkdir(parents=True)
         for number in range(10):
@@ -223,14 +249,14 @@ def test_data_is_prepared_and_described(tmp_path: Path):
     few = ["--train-per-class", "4", "--test-per-class", "1"]
     made = grader("data", "prepare", "--source", tmp_path / "images", "-o", file, *few)
     assert made.returncode == 0, made.stderr
-    described = grader("data", "info", file).stdout
+    described = here("data", "info", file).stdout
     assert described in made.stdout
     assert "cat" in described
     assert "8" in described
 
 
-def test_the_stand_in_is_named_as_one():
-    assert "stand-in" in grader("data", "info").stdout
+def test_the_stand_in_is_named_as_one(here: Command):
+    assert "stand-in" in here("data", "info").stdout
 
 
 def test_what_nobody_expected_is_exit_3_with_something_to_paste(
