@@ -27,6 +27,7 @@ class Case:
     measured: Future[dict[str, Measured]] | None = None
     award: tuple[float, str] | None = None
     judged: dict[str, Judged] = field(default_factory=dict)
+    expected: dict[str, Tensor] | None = None
     started: float = field(default_factory=time.perf_counter)
 
 

@@ -53,17 +53,20 @@ class Fixtures:
             raise Unanswered(Verdict.MISSING, case.submission.problem)
         return case.student
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture
     def reference(self) -> Reference:
         """The solutions; only where they are."""
         if self._work.reference is None:
             raise AssignmentError("a public check may not ask for the reference.")
         return self._work.reference
 
-    @pytest.fixture(scope="session")
+    @pytest.fixture
     def expected(self) -> dict[str, Tensor]:
         """The public expected tensors, read anew for each submission: a check may have changed them."""
-        return load_file(self._work.assignment.folder / "expected.safetensors")
+        case = self.turn.case
+        if case.expected is None:
+            case.expected = load_file(self._work.assignment.folder / "expected.safetensors")
+        return case.expected
 
     @pytest.fixture
     def seed(self) -> int:
