@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from torch import Tensor
+
 from grader.assignment import Assignment, Question
 from grader.measurement import Measured
 from grader.model import CheckResult, Judged, Submission
