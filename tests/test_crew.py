@@ -19,6 +19,7 @@ from grader import sandbox
 from grader.errors import WorkerLost
 from grader.model import Verdict
 from grader.processes.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, prelude, preludes
+from grader.processes.origin import Zygote
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.student import Student
 from tests.tiny import Tiny, load_request, run_request, submission
@@ -36,9 +37,15 @@ def double(x):
 """
 
 
+def crew_for_layers(scratch: Path, **options: Any) -> Crew:
+    """One whose zygotes, many of which are started here, practise nothing for networks."""
+    chosen = sandbox.choose()
+    return Crew(scratch, chosen, start=lambda modules: Zygote(scratch, modules, chosen, networks=False), **options)
+
+
 @pytest.fixture(scope="module")
 def crew(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    started = Crew(tmp_path_factory.mktemp("workers"), sandbox.choose())
+    started = crew_for_layers(tmp_path_factory.mktemp("workers"))
     yield started
     started.close()
 
@@ -111,8 +118,8 @@ def killing(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int],
     real: Callable[..., Worker] = Crew.worker
 
     def arrange(times: int, which: int = 0) -> None:
-        def worker(self: Crew, *arguments: Any) -> Worker:
-            made = real(self, *arguments)
+        def worker(self: Crew, *arguments: Any, **options: Any) -> Worker:
+            made = real(self, *arguments, **options)
             made._channel = KillsWhenAsked(made._channel, lambda: kill(self, which))
             return made
 
@@ -256,5 +263,5 @@ def test_a_class_starts_the_zygotes_that_it_needs_and_no_other(tmp_path: Path):
     plain, vision = (submission("a", f"import {name}\n") for name in ("torch", "torchvision"))
     assert preludes([plain, vision]) == (PLAIN, WITH_VISION)
     assert (preludes([vision]), preludes([])) == ((WITH_VISION,), (PLAIN,))
-    with contextlib.closing(Crew(tmp_path, sandbox.choose(), first=preludes([vision])[0])) as started:
+    with contextlib.closing(crew_for_layers(tmp_path, first=preludes([vision])[0])) as started:
         assert list(started.pids) == [WITH_VISION]

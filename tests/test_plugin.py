@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from grader.errors import AssignmentError
 from grader.judge.case import Case, Work
 from grader.judge.plugin import Plugin, options
 from grader.model import CheckResult, Submission, Verdict
 from grader.processes.crew import Crew
+from grader.processes.origin import Zygote
 from grader.reference import Reference
 from grader.student import Student
 from tests.tiny import RIGHT, WRONG, Tiny, own_session, submission
@@ -23,7 +26,8 @@ Judge = Callable[..., Results]
 
 @pytest.fixture(scope="module")
 def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
-    started = Crew(tmp_path_factory.mktemp("workers"))
+    scratch = tmp_path_factory.mktemp("workers")
+    started = Crew(scratch, start=lambda modules: Zygote(scratch, modules, networks=False))
     yield started
     started.close()
 
@@ -278,3 +282,11 @@ def test_a_wrong_answer_is_kept_with_its_place_and_window_and_in_hidden_checks_w
     assert (shown.difference.largest, hidden.difference.largest) == (1.0, None)
     assert hidden.difference.tenths == shown.difference.tenths
     assert shown.window.plane == hidden.window.plane == (2, 3)
+
+
+def test_a_check_that_changes_the_public_tensors_changes_them_for_nobody_else(judge: Judge, tmp_path: Path):
+    public = "def test_first(expected):\n    assert expected.pop('two') == 2\n"
+    tiny = checked(public, tmp_path, test_first="{ points = 1 }").write()
+    save_file({"two": torch.tensor(2)}, tiny.assignment / "expected.safetensors")
+    results = judge(tiny, submission("ada", RIGHT), submission("bob", WRONG), reference=False)
+    assert [results[student]["test_first"].points for student in ("ada", "bob")] == [1, 1]

@@ -156,7 +156,7 @@ def test_a_time_out_kills_a_worker_that_ignores_signals(zygote: Zygote) -> None:
 
 
 def test_the_death_of_the_zygote_is_the_death_of_its_workers(tmp_path: Path, chosen: sandbox.Sandbox) -> None:
-    zygote = Zygote(tmp_path, sandbox=chosen)
+    zygote = Zygote(tmp_path, sandbox=chosen, networks=False)
     workers = [zygote.worker(ALLOWANCE) for _ in range(3)]
     handles = [os.pidfd_open(pid) for pid in workers_of(zygote)]
     assert len(handles) == len(workers)
@@ -224,7 +224,8 @@ def test_ground_that_cannot_be_made_ends_with_a_sentence(
 
 
 def test_a_worker_below_the_promised_level_is_stopped(tmp_path: Path, chosen: sandbox.Sandbox) -> None:
-    zygote = Zygote(tmp_path, sandbox=chosen, secrets=(Path(os.__file__).parent,))  # where every worker must read
+    library = Path(os.__file__).parent  # where every worker must read
+    zygote = Zygote(tmp_path, sandbox=chosen, secrets=(library,), networks=False)
     told = f"was to stand at isolation level {chosen.isolation.level} and stands at 1: it could list a secret folder"
     with pytest.raises(SandboxUnavailable, match=told):
         zygote.worker(ALLOWANCE)

@@ -49,7 +49,7 @@ class Range:
     def __init__(self, stage: Stage, scratch: Path) -> None:
         self.stage = stage
         self.scratch = scratch
-        self.crew = Crew(scratch)
+        self.crew = Crew(scratch, start=lambda modules: Zygote(scratch, modules, networks=False))
         limits = Limits(wall_seconds=30, memory_mib=2048, output_kib=4)
         spec = assignment.load(stage.folder / "assignment")
         self._assignment = spec.model_copy(update={"limits": limits})
@@ -117,7 +117,7 @@ def death(case: Case, place: Range) -> bool:
 
 def lost(case: Case, place: Range) -> bool:
     """The process that all workers come from dies, here one that nobody starts again."""
-    zygote = Zygote(place.scratch)
+    zygote = Zygote(place.scratch, networks=False)
     with contextlib.closing(zygote):
         with contextlib.suppress(WorkerLost):
             place.answer(handed_in(case, place.stage, place.workshop()), Once(zygote))
@@ -131,7 +131,7 @@ class Once:
         self._zygote = zygote
         self.close = zygote.close
 
-    def worker(self, allowance: Allowance, prelude: tuple[str, ...] = ()) -> Worker:  # noqa: ARG002  # as any source
+    def worker(self, allowance: Allowance, *_: object, **__: object) -> Worker:  # as any source
         """A fresh one."""
         return self._zygote.worker(allowance)
 
