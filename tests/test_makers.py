@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
+from grader.source import settings
 from grader.untrusted import makers
 from grader.untrusted.building import NotAnAnswer
 from tests.read import imports, notebook_of, read
@@ -87,15 +89,42 @@ def test_an_object_is_made_anew_from_each_seed() -> None:
 
 
 def test_another_network_of_the_file_is_no_stand_in() -> None:
-    cells = net("cfg", classes="cfg"), "def f():\n    print(LeNet)\n    LeNet(1)\n    return nn.Linear(3072, 10)"
-    with pytest.raises(NotAnAnswer, match="needs the argument cfg"):
+    cells = net("n", classes="n"), "def f():\n    print(LeNet)\n    LeNet(1)\n    return nn.Linear(3072, 10)"
+    with pytest.raises(NotAnAnswer, match="needs the argument n "):
         made(*cells)
 
 
-def test_what_trains_is_not_called_to_make_it() -> None:
-    train = "def train():\n    m = LeNet(10)\n    m.net(torch.zeros(1, 3, 32, 32)).sum().backward()\n    return m"
-    with pytest.raises(NotAnAnswer, match="needs the argument cfg"):
-        made(net("cfg", classes="cfg"), train)
+def test_what_trains_is_not_called_and_the_statement_in_it_that_makes_the_network_is_run_alone() -> None:
+    train = "def train(epochs):\n    m = LeNet(10)\n    m(torch.zeros(epochs)).backward()\n    return m"
+    assert made(net("n", classes="n"), train).note == "it is made as m is"
+    with pytest.raises(NotAnAnswer, match="needs the argument n "):
+        made(net("n", classes="n"), train.replace("10", "epochs"))
+
+
+@pytest.mark.parametrize("use", ["cfg.classes", 'cfg["num_classes"]', "cfg.get('out_dim', 7)", "cfg.model.n_classes"])
+def test_a_setting_whose_name_says_what_it_must_be_is_filled_in(use: str) -> None:
+    found = made(net("cfg", classes=use))
+    assert found.model(torch.zeros(2, *SHAPE)).shape == (2, 10)
+    assert "is 10 here, since nothing that could be run sets it" in settings.said()[0]
+
+
+@pytest.mark.parametrize("use", ["cfg.hidden", "cfg['hidden'] * 2", "int(cfg.hidden)"])
+def test_a_setting_that_nobody_can_know_is_named(use: str) -> None:
+    with pytest.raises(NotAnAnswer, match=r"LeNet cannot be built: cfg\W+hidden\W* has no value here"):
+        made(net("cfg", classes=use))
+
+
+@pytest.mark.parametrize(
+    ("own", "told"),
+    [
+        ("class Config:\n    hidden = 10", "Config() is given for cfg"),
+        ("def get_config():\n    return Namespace(hidden=10)", "get_config() is given for cfg"),
+        ("if __name__ == '__main__':\n    opt = Namespace(hidden=10)", "opt is given for cfg"),
+    ],
+)
+def test_settings_of_the_file_go_before_invented_ones(own: str, told: str) -> None:
+    found = made("from argparse import Namespace", own, net("cfg", classes="cfg.hidden"))
+    assert found.note == told
 
 
 def test_the_first_network_that_was_built_is_spoken_of() -> None:

@@ -30,9 +30,9 @@ SPEAKING = (  # the engine's modules whose words reach a student
     "judge/outcomes judge/plugin lateness measurement/measurements measurement/networks measurement/outcomes "
     "measurement/practice measurement/testimony processes/advice processes/process processes/station source/cells "
     "source/decoding source/files source/flow live/here live/names source/notebook source/pieces source/running "
-    "source/scope source/siblings student training/learner training/loop training/schedule untrusted/answers "
-    "untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming untrusted/reading untrusted/recorder "
-    "untrusted/roles untrusted/shelf untrusted/shims"
+    "source/scope source/settings source/siblings student training/learner training/loop training/schedule "
+    "untrusted/answers untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming untrusted/reading "
+    "untrusted/recorder untrusted/roles untrusted/shelf untrusted/shims untrusted/within"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")

@@ -15,7 +15,7 @@ also give the Chinese titles beside the English ones, as `title_zh`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -137,25 +137,36 @@ class Phrases:
 
     def _sentences(self, sentences: list[str], depth: int) -> Iterator[str]:
         """Each sentence, or each run of a few that one phrase fits."""
+        return self._runs(sentences, " ", lambda sentence: self._parts(sentence, depth), depth)
+
+    def _runs(self, parts: list[str], mark: str, single: Callable[[str], str], depth: int) -> Iterator[str]:
+        """Each part, or each run of a few that one phrase fits where the mark stands between them."""
         at = 0
-        while at < len(sentences):
-            for count in range(1, min(MOST_SENTENCES, len(sentences) - at) + 1):
-                run = self._whole(" ".join(sentences[at : at + count]), depth)
+        while at < len(parts):
+            for count in range(1, min(MOST_SENTENCES, len(parts) - at) + 1):
+                run = self._whole(mark.join(parts[at : at + count]), depth)
                 if run is not None:
                     break
             else:
-                count, run = 1, self._parts(sentences[at], depth)
-            yield run if run is not None else sentences[at]
+                count, run = 1, single(parts[at])
+            yield run
             at += count
 
     def _parts(self, text: str, depth: int) -> str:
-        """A list, or a place and what is said of it, each part by itself."""
-        for mark, shown in sorted(LISTS.items(), key=lambda pair: text.find(pair[0])):
-            parts = text.split(mark, 1 if mark == ": " else -1)
-            translated = [self._translated(part, depth + 1) for part in parts] if len(parts) > 1 else parts
+        """What stands before a colon and what is said of it, or a list, each part by itself."""
+        for mark in sorted(LISTS, key=text.find):
+            parts = text.split(mark, 1) if mark == ": " else text.split(mark)
+            if len(parts) == 1 or (mark == ": " and self._is_of_one_part(parts[0], text)):
+                continue
+            translated = list(self._runs(parts, mark, lambda part: self._translated(part, depth + 1), depth + 1))
             if translated != parts:
-                return shown.join(translated)
+                return LISTS[mark].join(translated)
         return text
+
+    def _is_of_one_part(self, before: str, text: str) -> bool:
+        """Whether a colon belongs to the first part of a list alone: a phrase fits that part as a whole."""
+        first, *more = text.split("; ")
+        return bool(more) and " " in before and self.knows(first)
 
 
 def _phrase(english: str, translation: str) -> Phrase:

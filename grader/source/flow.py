@@ -31,12 +31,16 @@ BUILTINS = frozenset(dir(builtins)) | {"__file__", "__name__"}
 
 @dataclass(frozen=True)
 class Definition:
-    """A top-level name, with the place that binds it last. `package`: what it is imported from, if it is."""
+    """A top-level name, with the place that binds it last. `package`: what it is imported from, if it is.
+
+    `within`: the function that was opened to find it, "" for none.
+    """
 
     name: str
     kind: Kind
     place: Place
     package: str = ""
+    within: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.kind}, {self.place})"
@@ -85,7 +89,8 @@ class Flow:
         self.stars = [u.index for u in self.units if u.star]
         last = {name: self.units[places[-1]] for name, places in self.binders.items()}
         self._definitions = {
-            name: Definition(name, unit.binds[name], unit.statement.place, unit.package) for name, unit in last.items()
+            name: Definition(name, u.binds[name], u.statement.place, u.package, u.statement.within)
+            for name, u in last.items()
         }
 
     @property
@@ -197,6 +202,24 @@ class Flow:
             *((n, "object") for u in objects for n, kind in u.binds.items() if kind == "assignment"),
         ]
         return [Candidate(n, kind, self.file) for n, kind in dict.fromkeys(named)]
+
+    def called_for(self, name: str) -> frozenset[str]:
+        """The parts of what is called to bind a name last: models and efficientnet_b0 of `models.efficientnet_b0()`.
+
+        `net = net.cuda()` builds on the binding before.
+        """
+        called: set[str] = set()
+        for index in reversed(self.binders.get(name, [])):
+            called |= scope.called_to_bind(self.units[index].node)
+            if name not in self.units[index].now:
+                break
+        return frozenset(called)
+
+    def parts(self) -> frozenset[str]:
+        """What the file's networks mention: their parts, which are no networks of their own."""
+        networks = {c.name for c in self.candidates() if c.kind == "module"}
+        mentions = [u.later - u.binds.keys() for u in self.units if u.binds.keys() & networks]
+        return frozenset(name for names in mentions for name in names)
 
     def candidates(self) -> list[Candidate]:
         """Classes, functions and objects that might be answers, in this order and then in the file's."""

@@ -21,10 +21,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from types import ModuleType
 
-from grader.source import explanations
+from grader.source import explanations, labels, scope
 from grader.source import files as source
 from grader.source.files import Place, ProblemError, Remark, Source
 from grader.source.flow import Candidate, Definition, Flow
+from grader.source.opening import opened
 from grader.source.pieces import Block, Part, Piece, part, piece
 from grader.source.siblings import Finder
 
@@ -36,8 +37,8 @@ QUESTION_FILE = re.compile(r"(q\d{1,2})(?![0-9])", re.IGNORECASE)
 class Book:
     """Everything that one student handed in, read; nothing of it is run. Made by `open_`."""
 
-    def __init__(self, sources: Sequence[Source], problems: Sequence[Remark]) -> None:
-        self.flows = tuple(Flow(s) for s in sources)
+    def __init__(self, flows: Sequence[Flow], problems: Sequence[Remark] = ()) -> None:
+        self.flows = tuple(flows)
         self._unread = tuple(problems)
         self.modules = Finder(self.flows)
 
@@ -92,6 +93,10 @@ class Book:
         match = QUESTION_FILE.match(question)
         return match is not None and _question_of(self._for(question)[0].file) == match[1].lower()
 
+    def called_for(self, name: str, question: str = "") -> frozenset[str]:
+        """The parts of what is called to bind a name."""
+        return next((f.called_for(name) for f in self._for(question) if name in f.binders), frozenset())
+
     def where(self, name: str, question: str = "") -> Definition | None:
         """Where a name is bound: by a definition rather than by an import, in the question's own file if it has one."""
         found = [f.definitions()[name] for f in self._for(question) if name in f.binders]
@@ -128,19 +133,44 @@ class Book:
         return piece([Part(f, [u for u in f.units if not f.reasons[u.index]]) for f in flows], {}, ())
 
     @cached_property
+    def opened(self) -> Book | None:
+        """The same with all functions opened (opening.py): what they bind inside can be found. None where none is."""
+        inner = [opened(f) for f in self.flows]
+        return Book([i or f for i, f in zip(inner, self.flows, strict=True)]) if any(inner) else None
+
+    def called(self, pattern: str) -> dict[str, str]:
+        """The names that the submission chooses by a string which matches a pattern in full, ignoring case; with it."""
+        return {name: label for label, name in self._labels if re.fullmatch(pattern, label, re.IGNORECASE)}
+
+    @cached_property
+    def _labels(self) -> tuple[tuple[str, str], ...]:
+        return tuple(dict.fromkeys(pair for f in self.flows for u in f.units for pair in labels.labels(u.node)))
+
+    @cached_property
     def hides_names(self) -> bool:
         """Whether names may be bound in ways that reading cannot see: `exec`, `globals()["x"] = ...`."""
         nodes = (n for f in self.flows for u in f.units for n in ast.walk(u.node))
         return any(isinstance(n, ast.Name) and n.id in ("exec", "globals", "vars", "locals") for n in nodes)
 
-    def inside(self, pattern: re.Pattern[str]) -> tuple[str, str, Place] | None:
-        """(name, function, place) of the first matching name that is bound within a function, out of reach."""
+    @cached_property
+    def parts(self) -> frozenset[str]:
+        """What some network is made of."""
+        return frozenset(name for f in self.flows for name in f.parts())
+
+    def inside(self, pattern: re.Pattern[str], rivals: re.Pattern[str] | None = None) -> tuple[str, str, Place] | None:
+        """(name, function, place) of the first matching name that is bound within a function, out of reach.
+
+        What calls one of the `rivals` does not count.
+        """
         for flow in self.flows:
             for unit in flow.units:
                 if isinstance(unit.node, ast.FunctionDef):
                     for node in ast.walk(unit.node):
                         name, line = _bound_by(node)
-                        if node is not unit.node and pattern.fullmatch(name):
+                        if node is unit.node or not pattern.fullmatch(name):
+                            continue
+                        called = scope.called_to_bind(node) if isinstance(node, ast.stmt) else ()
+                        if not rivals or not any(map(rivals.fullmatch, called)):
                             return name, unit.node.name, Place(flow.file, unit.statement.place.cell, line)
         return None
 
@@ -183,7 +213,7 @@ def open_(files: Mapping[str, bytes]) -> Book:
             sources = [s for s in sources if s.file != name] + [source.parse(name, {0: text})]
         except ProblemError as e:
             problems.append(Remark(Place(name, 0, 1), str(e)))
-    return Book(sources, problems)
+    return Book([Flow(s) for s in sources], problems)
 
 
 def _rank(name: str) -> tuple[int, int, bool, str]:

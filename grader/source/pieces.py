@@ -11,7 +11,7 @@ from types import CodeType
 
 from grader.source import scope
 from grader.source.files import PARSER_FAULTS, Place, Remark, Source
-from grader.source.flow import Flow, left_out
+from grader.source.flow import BUILTINS, Flow, left_out
 from grader.source.scope import Unit
 
 
@@ -33,7 +33,8 @@ class Block:
 class Piece:
     """What is to be run. `found` says in which space a name will be; `kept` and `dropped` are sentences.
 
-    `problems` name statements that were wanted and do not compile.
+    `problems` name statements that were wanted and do not compile. Of the names that are read and that nothing here
+    binds, by space: `left` are those that a statement binds which is left out, `unbound` those that none binds.
     """
 
     blocks: tuple[Block, ...]
@@ -42,6 +43,8 @@ class Piece:
     kept: tuple[str, ...]
     dropped: tuple[str, ...]
     problems: tuple[str, ...]
+    left: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    unbound: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ class Part:
     flow: Flow
     units: list[Unit]
     mentioned: dict[int, Remark] = field(default_factory=dict)
+
+    def lacking(self, *, bound: bool) -> tuple[str, ...]:
+        """The names that it reads and does not bind, and that another statement of the file binds or not."""
+        read = {name for u in self.units for name in (*u.now, *u.later)}
+        lacks = read - {name for u in self.units for name in u.binds} - BUILTINS
+        return tuple(sorted(name for name in lacks if (name in self.flow.binders) == bound))
 
 
 def part(flow: Flow, names: Sequence[str]) -> Part:
@@ -76,6 +85,8 @@ def piece(parts: Sequence[Part], found: dict[str, str], missing: tuple[str, ...]
         kept=tuple(str(Remark(u.statement.place, u.statement.snippet)) for p in parts for u in p.units),
         dropped=tuple(sentence for p in parts for sentence in _dropped(p)),
         problems=tuple(problems),
+        left={p.flow.file: p.lacking(bound=True) for p in parts},
+        unbound={p.flow.file: p.lacking(bound=False) for p in parts},
     )
 
 

@@ -1,21 +1,25 @@
 """Runs statements one by one, so that one that raises does not keep the others from being bound. Standard library only.
 
 An import that finds nothing leaves stand-ins behind, which raise the import's own error when they are used: what needs
-the package fails, and the rest does not.
+the package fails, and the rest does not. Settings that could not be had are lent, as far as their names say what they
+must be (settings.py).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
+from grader.source import settings
 from grader.source.pieces import Block
 
 
 class Run:
     """What the statements of a file raised. `errors`: by the names that were not bound, in the statements' order."""
 
-    def __init__(self) -> None:
+    def __init__(self, unbound: Iterable[str] = ()) -> None:
         self.errors: dict[str, BaseException] = {}
+        self._unbound = unbound  # names that nothing seen binds: `from config import *` may
 
     def block(self, block: Block, namespace: dict[str, Any]) -> None:
         """Run one statement; what it raises is kept, whatever it is."""
@@ -23,11 +27,19 @@ class Run:
             exec(block.code, namespace)  # noqa: S102  # this module exists to run it, inside the sandbox
         except ImportError as e:
             for name in block.binds if block.is_import else ():
-                namespace.setdefault(name, Missing(e))
+                namespace.setdefault(name, _lent(name, Missing(e)))
             if not (block.is_import and block.binds):
                 self._note(block, e)
+                self.lend(self._unbound if block.is_import else block.binds, namespace)
         except BaseException as e:  # noqa: BLE001  # student code raises what it likes, SystemExit included
             self._note(block, e)
+            self.lend(block.binds, namespace)
+
+    def lend(self, names: Iterable[str], namespace: dict[str, Any]) -> None:
+        """Bind those of the names that are bound to nothing and say what they must be."""
+        for name in names:
+            if name not in namespace and (value := settings.lent(name)) is not None:
+                namespace[name] = value
 
     def _note(self, block: Block, error: BaseException) -> None:
         for name in block.binds or ("",):
@@ -51,6 +63,11 @@ class Run:
         if name in self.errors:
             raise self.errors[name]
         raise AttributeError(name)
+
+
+def _lent(name: str, otherwise: object) -> object:
+    value = settings.lent(name)
+    return otherwise if value is None else value
 
 
 class Missing:

@@ -223,6 +223,12 @@ def root(node: ast.AST) -> str:
     return dotted(node).partition(".")[0]
 
 
+def called_to_bind(node: ast.stmt) -> frozenset[str]:
+    """The parts of what an assignment calls for its value: torch, nn and Linear of `x = torch.nn.Linear(1, 2)`."""
+    value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
+    return frozenset(dotted(value).split(".")) if isinstance(value, ast.Call) else frozenset()
+
+
 def _called(nodes: list[ast.AST]) -> Iterator[str]:
     """The bare names that are called."""
     for node in nodes:

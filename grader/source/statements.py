@@ -43,12 +43,13 @@ class Remark:
 
 @dataclass(frozen=True)
 class Statement:
-    """One top-level statement. `guarded`: it stands under `if __name__ == "__main__":`."""
+    """One top-level statement. `guarded`: it stands under `if __name__ == "__main__":`, or `within` a function."""
 
     place: Place
     node: ast.stmt
     text: str = field(repr=False)
     guarded: bool = False
+    within: str = ""
 
     @property
     def snippet(self) -> str:

@@ -16,6 +16,8 @@ import torch
 from torch import nn
 
 from grader import scores
+from grader.source import settings
+from grader.source.settings import CHANNELS, CLASSES, PRETRAINED
 from grader.untrusted import diagnosis
 
 
@@ -41,41 +43,10 @@ def _built(name: str, value: object, classes: int, channels: int, given: dict[st
         raise NotAnAnswer(f"{name} is {described_as(value)}; wanted a class that derives from nn.Module.")
     if isinstance(value, type) and not issubclass(value, nn.Module):
         raise NotAnAnswer(f"the class {name} does not derive from nn.Module: write class {name}(nn.Module).")
-    model = construct(name, value, _known_arguments(classes, channels), given)
+    model = construct(name, value, settings.known(classes, channels), given)
     if not isinstance(model, nn.Module):
         raise NotAnAnswer(f"{name}() returned {described_as(model)}; wanted an nn.Module.")
     return model
-
-
-CLASSES = (
-    "num_classes n_classes nclasses class_num num_class classes n_class num_of_classes class_count nb_classes "
-    "output_dim out_dim num_outputs n_outputs output_size out_features"
-).split()
-CHANNELS = (
-    "in_channels in_channel input_channels input_channel in_ch in_chans channels n_channels num_channels img_channels "
-    "image_channels input_ch num_input_channels"
-).split()
-SCALES = (
-    "width_coefficient depth_coefficient width_coeff depth_coeff width_coef depth_coef width_mult depth_mult "
-    "width_multiplier depth_multiplier width_factor depth_factor width depth"
-).split()
-VERSIONS = "version model_name variant".split()
-DROPOUTS = "dropout dropout_rate drop_rate dropout_p dropout_prob drop_prob p".split()
-DEVICES = ["device"]
-PRETRAINED = {"pretrained": False, "weights": None}
-
-
-def _known_arguments(classes: int, channels: int) -> dict[str, Any]:
-    """Constructor arguments whose names say what they must be."""
-    known: tuple[tuple[object, list[str]], ...] = (
-        (classes, CLASSES),
-        (channels, CHANNELS),
-        (1.0, SCALES),
-        ("b0", VERSIONS),
-        (0.2, DROPOUTS),
-        ("cpu", DEVICES),
-    )
-    return {name: value for value, names in known for name in names} | PRETRAINED
 
 
 def replaceable(value: object, classes: int, channels: int) -> dict[str, tuple[int, int]]:

@@ -7,23 +7,28 @@ the images to scores is taken; the others cost nothing then.
 
     1. what is bound to the name, required arguments filled from their names (building.py)
     2. the same, its numbers of classes and channels replaced by those that the question gives
-    3. the functions, then the objects, that are made with it
+    3. the functions, then the objects, that are made with it, at last those that a function binds
+    4. where it wants settings (`def __init__(self, args)`): those of the file, else what their names say (settings.py)
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
+from grader.source import settings
 from grader.source.flow import Candidate
 from grader.source.notebook import Book
 from grader.untrusted import building
 from grader.untrusted.shelf import Shelf
 
 MOST_MAKERS = 8  # functions and objects tried; a file of EfficientNets has one function for each of eight sizes
+MOST_SETTINGS = 3  # of a file's own that are tried
 
 
 class SomethingElse(Exception):
@@ -64,11 +69,14 @@ def made(bound: Bound, shape: tuple[int, ...], classes: int, seed: int) -> Made:
     """
     unbuilt: list[Exception] = []
     unfit: list[Exception] = []
+    unset: Exception | None = None
     for way in _ways(bound, classes, shape[0]):
         torch.manual_seed(seed)
+        settings.forget()
         try:
             model = way.make()
         except Exception as e:  # noqa: BLE001  # student code; trying is how we find out
+            unset = unset or _unset(way.name, e)
             unbuilt.append(e)
             continue
         try:
@@ -77,7 +85,16 @@ def made(bound: Bound, shape: tuple[int, ...], classes: int, seed: int) -> Made:
             unfit.append(e)
         else:
             return Made(model, "; ".join(filter(None, (way.told, note))))
-    raise (unfit or unbuilt)[0]
+    raise [*unfit, *([unset] if unset else []), *unbuilt][0]
+
+
+def _unset(name: str, error: Exception) -> Exception | None:
+    """What to say where a setting is lacking; None where that is not what went wrong."""
+    if isinstance(error, settings.Unset):
+        return building.NotAnAnswer(f"{name} cannot be built: {error}.")
+    if isinstance(error, TypeError) and settings.Setting.__name__ in str(error) and settings.unset():
+        return building.NotAnAnswer(f"{name} cannot be built: {settings.Unset(' or '.join(settings.unset()))}.")
+    return None
 
 
 def _ways(bound: Bound, classes: int, channels: int) -> Iterator[Way]:
@@ -85,10 +102,20 @@ def _ways(bound: Bound, classes: int, channels: int) -> Iterator[Way]:
     yield from _calls(bound.label, bound.value, classes, channels)
     if isinstance(bound.value, nn.Module):
         return
-    for maker in bound.book.made_with(bound.name)[:MOST_MAKERS]:
-        value = _value(bound.book, maker)
+    yield from _makers(bound, bound.book, classes, channels)
+    if bound.book.opened:
+        yield from _makers(bound, bound.book.opened, classes, channels)
+    yield from _configured(bound, classes, channels)
+
+
+def _makers(bound: Bound, book: Book, classes: int, channels: int) -> Iterator[Way]:
+    """The functions and objects of a submission, as it is or opened, that are made with the class."""
+    known = set() if book is bound.book else {m.name for m in bound.book.made_with(bound.name)}
+    makers = [m for m in book.made_with(bound.name) if m.name not in known]
+    for maker in makers[:MOST_MAKERS]:
+        value = _value(book, maker, opened=book is not bound.book)
         if isinstance(value, nn.Module):
-            yield Way(lambda m=maker: _object(bound, m), maker.name, f"it is made as {maker.name} is")  # type: ignore[misc]
+            yield Way(lambda m=maker: _object(bound, book, m), maker.name, f"it is made as {maker.name} is")  # type: ignore[misc]
         elif maker.kind == "function" and callable(value):
             for way in _calls(maker.name, value, classes, channels):
                 told = "; ".join(filter(None, (f"it is made by {maker.name}()", way.told)))
@@ -105,15 +132,43 @@ def _calls(name: str, value: object, classes: int, channels: int) -> Iterator[Wa
         yield Way(lambda: building.build_model(name, value, classes, channels, given), name, told)
 
 
-def _value(book: Book, maker: Candidate) -> object:
+def _configured(bound: Bound, classes: int, channels: int) -> Iterator[Way]:
+    """Calling it with the settings that it wants as an argument."""
+    value = bound.value
+    wanted = [p for p in building.required_of(value) or [] if settings.holds_settings(p)] if callable(value) else []
+    if not callable(value) or len(wanted) != 1:
+        return
+    for name, given in _settings(bound.book):
+        call = functools.partial(value, **{wanted[0]: given})
+        way = Way(lambda c=call: building.build_model(bound.label, c, classes, channels), bound.label)  # type: ignore[misc]
+        yield Way(way.make, way.name, f"{name} is given for {wanted[0]}")
+    call = functools.partial(value, **{wanted[0]: settings.Setting(wanted[0], whole=True)})
+    yield Way(lambda: building.build_model(bound.label, call, classes, channels), bound.label)
+
+
+def _settings(book: Book) -> Iterator[tuple[str, object]]:
+    """What the submission itself has of settings, with its name: an object, or what a class or function gives."""
+    found = [d for d in book.definitions if settings.gives_settings(d.name) and d.kind != "import"]
+    for definition in found[:MOST_SETTINGS]:
+        shelf = Shelf(book, book.slice([definition.name]))
+        value = shelf.get(definition.name) if shelf.has(definition.name) else None
+        if callable(value) and building.required_of(value) == []:
+            with contextlib.suppress(Exception):  # student code; another way is tried
+                yield f"{definition.name}()", value()
+        elif value is not None and not callable(value):
+            yield definition.name, value
+
+
+def _value(book: Book, maker: Candidate, *, opened: bool = False) -> object:
     """What a maker's name is bound to; None where its statements raise."""
-    shelf = Shelf(book, book.slice([maker.name]))
+    shelf = Shelf(book, book.slice([maker.name]), opened=opened)
     return shelf.get(maker.name) if shelf.has(maker.name) else None
 
 
-def _object(bound: Bound, maker: Candidate) -> nn.Module:
+def _object(bound: Bound, book: Book, maker: Candidate) -> nn.Module:
     """The network that a statement makes, made anew. Raises what its code raises, or `SomethingElse`."""
-    return _holding(bound, building.build_model(maker.name, _value(bound.book, maker), 0, 0))
+    value = _value(book, maker, opened=book is not bound.book)
+    return _holding(bound, building.build_model(maker.name, value, 0, 0))
 
 
 def _holding(bound: Bound, model: object) -> nn.Module:

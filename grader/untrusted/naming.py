@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.source.files import Place
@@ -16,36 +16,68 @@ KINDS = ("class", "function", "assignment", "import")  # of definitions, the lik
 
 @dataclass(frozen=True)
 class Found:
-    """The outcome of looking for an answer. `name` is "" when there is none or `several` fit; `rule` is a sentence."""
+    """The outcome of looking for an answer. `name` is "" when there is none or `several` fit; `rule` is a sentence.
+
+    `near`: what to say after it of networks whose names are like it.
+    """
 
     name: str
     rule: str
     place: Place | None = None
     several: tuple[Definition, ...] = ()
+    near: str = ""
 
 
-def find(book: Book, answer: str, aliases: Sequence[str] = (), question: str = "", taken: Container[str] = ()) -> Found:
+def find(
+    book: Book,
+    answer: str,
+    aliases: Sequence[str] = (),
+    question: str = "",
+    taken: Container[str] = (),
+    rivals: Sequence[str] = (),
+) -> Found:
     """Look for an answer by its name, then by its aliases: patterns matched in full, ignoring case.
 
     Among several that match an alias a class goes before a function and this before an object, so that `net = Net()`
     beside `class Net` is no riddle. Where there is none, what else is defined is named, but for what is `taken`. What
-    `from torch.nn import Linear` binds is a tool, and no answer that goes by another name.
+    `from torch.nn import Linear` binds is a tool, and no answer that goes by another name; nor is `net` that is made by
+    calling what has the name of another answer, one of the `rivals`: `net = EfficientNetB0()`.
     """
     if exact := book.where(answer, question):
-        return Found(answer, f"{answer} was found under its own name", exact.place)
+        near = _near(book, answer, aliases, answer)
+        return Found(answer, f"{answer} was found under its own name", exact.place, near=near)
     definitions = {name: d for name, d in _by_name(book, question).items() if d.package != "torch"}
     for alias in [re.escape(answer), *aliases]:
         matching = [d for name, d in definitions.items() if re.fullmatch(alias, name, re.IGNORECASE)]
+        matching = [d for d in matching if not _is_rivals(book.called_for(d.name, question), rivals)]
         for kind in KINDS:
             same = [d for d in matching if d.kind == kind]
             if len(same) == 1:
-                return Found(same[0].name, f"{same[0].name} was taken for {answer}, by its name", same[0].place)
+                rule, near = f"{same[0].name} was taken for {answer}, by its name", ""
+                near = _near(book, answer, aliases, same[0].name)
+                return Found(same[0].name, rule, same[0].place, near=near)
             if same:
                 names = ", ".join(d.name for d in same)
                 return Found("", f"{names} could each be {answer}: rename the right one {answer}", None, tuple(same))
     found = _listed(book, question, [d for d in definitions.values() if d.kind != "import" and d.name not in taken])
     found = found or ("what there is answers other questions" if definitions else "nothing is defined at all")
     return Found("", f"nothing is named {answer} or alike; {found}. Bind your answer to the name {answer}")
+
+
+def _is_rivals(called: Iterable[str], rivals: Sequence[str]) -> bool:
+    """Whether what is called has the name of another answer."""
+    return any(re.fullmatch(rival, name, re.IGNORECASE) for rival in rivals for name in called)
+
+
+def _near(book: Book, answer: str, aliases: Sequence[str], taken: str) -> str:
+    """What to say of the networks that were not taken and whose names are as near as the first alias; "" for none."""
+    pattern = re.compile("|".join([re.escape(answer), *aliases[:1]]), re.IGNORECASE)
+    names = [c.name for c in book.candidates() if c.kind == "module" and c.name != taken and pattern.fullmatch(c.name)]
+    used = {c.name for name in names for c in book.made_with(name)}
+    others = [] if taken in used else names[:SHOWN]
+    if not others:
+        return ""
+    return f"; {', '.join(others)} {'is' if len(others) == 1 else 'are'} like it in name and not taken"
 
 
 def _listed(book: Book, question: str, bound: Sequence[Definition]) -> str:

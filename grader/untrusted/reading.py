@@ -5,6 +5,7 @@ may be tried again in other ways, each a request of its own, so that what a try 
 
     whole     the whole file is run, for names whose own statements lacked something, at once or when called
     role      a network under no known name is looked for by what it does (roles.py)
+    within    what functions bind inside is looked at as if it stood outside (opening.py)
     record    layers without names are looked for by what is really called (recorder.py)
 
 Runs student code: standard library and torch only.
@@ -16,8 +17,9 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from grader.source import settings
 from grader.source.notebook import Book, Piece
-from grader.untrusted import naming, recorder, roles
+from grader.untrusted import naming, recorder, roles, within
 from grader.untrusted.makers import Bound
 from grader.untrusted.recorder import Layer
 from grader.untrusted.shelf import Shelf, described
@@ -41,7 +43,7 @@ class Reading:
 
     def __init__(self, book: Book, questions: list[Question]) -> None:
         self.bound: dict[str, object] = {}
-        self._own_names: dict[str, str] = {}
+        self._own_names: dict[str, tuple[Book, str]] = {}
         self._book = book
         self._questions = questions
         self._found: dict[str, naming.Found] = {}
@@ -49,52 +51,69 @@ class Reading:
         self._dropped: dict[str, list[str]] = {}
         self._taken: dict[str, set[str]] = {}
         self._shelves: list[Shelf] = []
+        self._told: dict[str, tuple[str, ...]] = {}
+        if network := next((q["network"] for q in questions if q["network"]), None):
+            settings.install(network["classes"], *network["input_shape"][:2])
         for question in questions:
             self._by_name(question)
 
     def _by_name(self, question: Question) -> None:
         """Bind a question's names, as far as they are there."""
-        taken = self._taken[question["id"]] = {roles.named(self._book, other) for other in question["others"]}
+        rivals = roles.rivals(question)
+        taken = self._taken[question["id"]] = {roles.named(self._book, o, question) for o in question["others"]}
         found = {
-            a["name"]: naming.find(self._book, a["name"], a["aliases"], question["id"], taken)
+            a["name"]: naming.find(self._book, a["name"], a["aliases"], question["id"], taken, rivals)
             for a in question["answers"]
         }
         piece = self._book.slice([f.name for f in found.values() if f.name], question["id"])
+        settings.forget()
         shelf = Shelf(self._book, piece)
         self._shelves.append(shelf)
+        self._told |= dict.fromkeys(found, settings.said())
         self._found |= found
         self._dropped[question["id"]] = [*piece.problems, *piece.dropped]
-        self._names[question["id"]] = {a["name"]: self._bind(a, found[a["name"]], shelf) for a in question["answers"]}
+        self._names[question["id"]] = {
+            a["name"]: self._bind(a, found[a["name"]], shelf, rivals) for a in question["answers"]
+        }
 
-    def _bind(self, answer: dict[str, Any], found: naming.Found, shelf: Shelf) -> State:
+    def _bind(self, answer: dict[str, Any], found: naming.Found, shelf: Shelf, rivals: list[str]) -> State:
         if not found.name:
-            return {"state": "missing", "message": f"{self._out_of_reach(answer) or found.rule}{self._unread()}"}
+            return {
+                "state": "missing",
+                "message": f"{self._out_of_reach(answer, rivals) or found.rule}{self._unread()}",
+            }
         if not shelf.has(found.name):
-            return {"state": "raised", **described(shelf.error_of(found.name))}
+            return _not_bound(shelf.error_of(found.name))
         value = shelf.get(found.name)
         if value is None or value is ...:
             return {"state": "missing", "message": STILL.format(name=found.name, value=value, place=found.place)}
-        return self._take(answer["name"], value, f"{found.rule} ({found.place})", found.name)
+        return self._take(answer["name"], value, f"{found.rule} ({found.place}){found.near}", found.name)
 
-    def _take(self, name: str, value: object, rule: str, own: str = "") -> State:
-        """Bind an answer; `own` is the submission's name for it."""
+    def _take(self, name: str, value: object, rule: str, own: str = "", book: Book | None = None) -> State:
+        """Bind an answer; `own` is the submission's name for it, in the `book` where that is another."""
         self.bound[name] = value
-        self._own_names[name] = own or name
+        self._own_names[name] = book or self._book, own or name
         return {"state": "found", "rule": rule}
 
     def network(self, name: str) -> Bound:
         """What an answer that should be a network is bound to, with the submission's own name for it."""
-        return Bound(self._book, self._own_names.get(name, name), self.bound[name], name)
+        book, own = self._own_names[name]
+        return Bound(book, own, self.bound[name], name)
+
+    def told(self, name: str) -> tuple[str, ...]:
+        """The settings that an answer's statements were lent; a sentence each."""
+        return self._told.get(name, ())
 
     def cause_of(self, error: BaseException) -> BaseException:
         """What made `error`, where that is only a name that was not bound when the submission was read."""
         causes = (shelf.cause_of(error) for shelf in self._shelves)
         return next((cause for cause in causes if cause is not error), error)
 
-    def _out_of_reach(self, answer: dict[str, Any]) -> str:
+    def _out_of_reach(self, answer: dict[str, Any], rivals: list[str]) -> str:
         """What to say of a name that is bound within a function only; "" where it is not."""
         names = "|".join([re.escape(answer["name"]), *answer["aliases"]])
-        inside = self._book.inside(re.compile(names, re.IGNORECASE))
+        others = re.compile("|".join(rivals), re.IGNORECASE) if rivals else None
+        inside = self._book.inside(re.compile(names, re.IGNORECASE), others)
         if not inside:
             return ""
         name, function, place = inside
@@ -129,7 +148,12 @@ class Reading:
 
     def _open(self) -> dict[str, Iterator[tuple[Question, dict[str, Any]]]]:
         """The answers for which each other way may help."""
-        return {"whole": self._lacking(), "role": self._networks(), "record": self._layers()}
+        return {
+            "whole": self._lacking(),
+            "role": self._networks(),
+            "within": self._out_of_sight(),
+            "record": self._layers(),
+        }
 
     def _states(self) -> Iterator[tuple[Question, dict[str, Any], State]]:
         for question in self._questions:
@@ -145,7 +169,12 @@ class Reading:
     def _networks(self) -> Iterator[tuple[Question, dict[str, Any]]]:
         for question, answer, state in self._states():
             found = self._found[answer["name"]]
-            if state["state"] == "missing" and question["network"] and not found.name and not found.several:
+            if state["state"] == "missing" and question["network"] and (not found.name or "unset" in state):
+                yield question, answer
+
+    def _out_of_sight(self) -> Iterator[tuple[Question, dict[str, Any]]]:
+        for question, answer, state in self._states():
+            if state["state"] == "missing" and not self._found[answer["name"]].name and self._book.opened:
                 yield question, answer
 
     def _layers(self) -> Iterator[tuple[Question, dict[str, Any]]]:
@@ -160,8 +189,9 @@ class Reading:
         self._run_whole([(q, a) for q, a, state in self._states() if a["name"] == name and state["state"] == "found"])
 
     def again(self, step: str) -> None:
-        """Try to find what is still open in another way: "whole", "role" or "record"."""
-        {"whole": self._run_whole, "role": self._look, "record": self._record}[step](list(self._open()[step]))
+        """Try to find what is still open in another way: "whole", "role", "within" or "record"."""
+        ways = {"whole": self._run_whole, "role": self._look, "within": self._within, "record": self._record}
+        ways[step](list(self._open()[step]))
 
     def _run_whole(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
         shelves: dict[str, tuple[Shelf, Piece]] = {}
@@ -192,15 +222,29 @@ class Reading:
 
     def _look(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
         for question, answer in open_:
-            outcome = roles.look(self._book, question, answer, self._taken[question["id"]])
+            several = [d.name for d in self._found[answer["name"]].several]
+            if several:
+                outcome = roles.of_named(self._book, question, answer, several)
+            else:
+                outcome = roles.look(self._book, question, answer, self._taken[question["id"]])
             state = self._names[question["id"]][answer["name"]]
             if outcome.name:
                 state = self._take(answer["name"], outcome.value, outcome.rule, outcome.name)
+                self._told[answer["name"]] = outcome.told
             elif outcome.error:
                 state = {"state": "raised", **described(outcome.error)}
             elif outcome.message:
                 state = {**state, "message": _with(state["message"], outcome.message)}
             self._names[question["id"]][answer["name"]] = state
+
+    def _within(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
+        for question, answer in open_:
+            assert self._book.opened is not None  # noqa: S101  # else nothing is open
+            outcome = within.look(self._book.opened, question, answer, self._taken[question["id"]])
+            if outcome.name:
+                state = self._take(answer["name"], outcome.value, outcome.rule, outcome.name, self._book.opened)
+                self._told[answer["name"]] = outcome.told
+                self._names[question["id"]][answer["name"]] = state
 
     def _record(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
         seen: dict[str, list[Layer]] = {}
@@ -222,6 +266,13 @@ class Reading:
         same = [x for x in layers if x.kind == answer["role"]["op"]]
         told = f"Layers of this kind that were seen: {_listed(same)}" if same else ""
         return {**state, "message": _with(state["message"], told)} if told else state
+
+
+def _not_bound(error: BaseException) -> State:
+    """The state of a name whose statements raised; one that lacks only a setting may be found in another way."""
+    if isinstance(error, settings.Unset):
+        return {"state": "missing", "message": str(error), "unset": True}
+    return {"state": "raised", **described(error)}
 
 
 def _images(explanation: str) -> Iterator[str]:

@@ -15,14 +15,15 @@ OWN_CODE = str(Path(__file__).resolve().parent.parent)
 
 
 class Shelf:
-    """The names that running a piece gave."""
+    """The names that running a piece gave. `opened`: what nothing binds may be a parameter of a function."""
 
-    def __init__(self, book: Book, piece: Piece) -> None:
+    def __init__(self, book: Book, piece: Piece, *, opened: bool = False) -> None:
         self._spaces = {file: book.space(file) for file in {block.space for block in piece.blocks}}
         self._found = piece.found
-        self._run = Run()
-        for space in self._spaces.values():
+        self._run = Run([name for names in piece.unbound.values() for name in names])
+        for file, space in self._spaces.items():
             sys.modules.setdefault(space.__name__, space)  # dataclasses look their module up
+            self._run.lend([*piece.left[file], *(piece.unbound[file] if opened else ())], space.__dict__)
         for block in piece.blocks:
             self._run.block(block, self._spaces[block.space].__dict__)
 

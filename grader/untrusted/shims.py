@@ -7,6 +7,7 @@ weights stay random, and the rest raises a sentence that says what to do. Nothin
 
 from __future__ import annotations
 
+import argparse
 import builtins
 import functools
 import importlib.util
@@ -19,6 +20,8 @@ from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, nn
+
+from grader.source import settings
 
 ACCELERATORS = ("cuda", "mps", "xpu")
 FACTORIES = (
@@ -42,6 +45,7 @@ def install() -> None:
     _leave_uncompiled()
     builtins.input = _no_input
     sys.argv[:] = ["submission.py"]  # argparse at the top level finds no arguments, and takes its defaults
+    _answer_parsers()
 
 
 def said() -> tuple[str, ...]:
@@ -154,6 +158,22 @@ def _no_input(prompt: object = "") -> NoReturn:
     raise RuntimeError(f"input({str(prompt)[:60]!r}) waits for an answer, and nobody is here: write the value instead.")
 
 
+def _answer_parsers() -> None:
+    """Arguments of the command line that must be given, and are not here, are settings of no known value."""
+    parse = argparse.ArgumentParser.parse_known_args
+
+    @functools.wraps(parse)
+    def parse_known_args(self: argparse.ArgumentParser, args: Any = None, namespace: Any = None) -> Any:
+        for action in self._actions if not args else ():
+            if action.required and action.dest not in (None, argparse.SUPPRESS):
+                action.required = False
+                if action.default is None:
+                    action.default = settings.value((action.option_strings or [action.dest])[-1], action.dest)
+        return parse(self, args, namespace)
+
+    argparse.ArgumentParser.parse_known_args = parse_known_args  # type: ignore[method-assign]  # for the student's code
+
+
 # ------------------------------------------------------------------------------------------------- packages that lack
 
 
@@ -203,13 +223,37 @@ class StandInModule(ModuleType):
 
 
 LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
+DOTTED = frozenset({"easydict", "addict", "munch", "ml_collections", "box", "dotmap"})
+
+
+class Dotted(dict[str, Any]):
+    """Settings that can be read as items and as attributes, those within them too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__()
+        for key, value in dict(*args, **kwargs).items():
+            self[key] = Dotted(value) if type(value) is dict else value
+
+    __setattr__ = dict.__setitem__
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in self:
+            raise AttributeError(name)
+        return self[name]
+
+
+class DottedModule(StandInModule):
+    """A module whose every class is a dict with attributes."""
+
+    def __getattr__(self, name: str) -> Any:
+        return Dotted if not name.startswith("__") else super().__getattr__(name)
 
 
 class LightningModule(nn.Module):
     """A network with what Lightning adds to train it, which does nothing: networks are trained elsewhere."""
 
-    hparams = Inert()
     trainer = None
+    hparams: Any = Inert()
 
     @property
     def device(self) -> torch.device:
@@ -219,7 +263,14 @@ class LightningModule(nn.Module):
     def log(self, *args: Any, **kwargs: Any) -> None:
         """Nothing is logged."""
 
-    log_dict = save_hyperparameters = freeze = print = log
+    log_dict = freeze = print = log
+
+    def save_hyperparameters(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002  # Lightning's
+        """The arguments that the constructor was called with, as `self.hparams`."""
+        given = dict(sys._getframe(1).f_locals)  # noqa: SLF001  # Lightning itself looks there
+        more = given.pop("kwargs", {})
+        own = {k: v for k, v in given.items() if k not in ("self", "__class__", "args")}
+        self.hparams = Dotted(own | (more if isinstance(more, dict) else {}))
 
 
 class LightningModules(StandInModule):
@@ -232,7 +283,7 @@ class StandIns(MetaPathFinder, Loader):
     """The last finder on `sys.meta_path`: gives inert modules for packages that are not installed."""
 
     def __init__(self, packages: Iterable[str]) -> None:
-        self._packages = frozenset(packages) | STAND_INS
+        self._packages = frozenset(packages) | STAND_INS | DOTTED
 
     def install(self) -> None:
         """From now on imports of these packages succeed."""
@@ -243,17 +294,28 @@ class StandIns(MetaPathFinder, Loader):
 
     def find_spec(self, fullname: str, path: object = None, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
         """The import system's question, asked when nobody else has the module."""
-        return ModuleSpec(fullname, self) if fullname.partition(".")[0] in self._packages else None
+        here = fullname.partition(".")[0] in self._packages and not _asked_by_a_package()
+        return ModuleSpec(fullname, self) if here else None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """An inert module; that of Lightning has the class to derive networks from."""
         if spec.name.partition(".")[0] in LIGHTNING:
             _said.append(f"{spec.name.partition('.')[0]} is not here: its LightningModule counts as an nn.Module")
             return LightningModules(spec.name)
+        if spec.name.partition(".")[0] in DOTTED:
+            return DottedModule(spec.name)
         return StandInModule(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
         """Nothing is run."""
+
+
+def _asked_by_a_package() -> bool:
+    """Whether it is an installed package that imports: it does without what is not here, and not with a stand-in."""
+    frame = sys._getframe(2)  # noqa: SLF001  # who imports is to be seen nowhere else
+    while frame.f_back and "importlib" in frame.f_code.co_filename:
+        frame = frame.f_back
+    return "site-packages" in frame.f_code.co_filename
 
 
 def _is_stand_in(name: str) -> bool:

@@ -28,7 +28,7 @@ from torch import nn
 from grader import training, wire
 from grader.graph import capture, habits
 from grader.recipe import Recipe
-from grader.source import notebook
+from grader.source import notebook, settings
 from grader.untrusted import answers, building, makers, outline, saving, shims
 from grader.untrusted.reading import Reading
 from grader.untrusted.shelf import described
@@ -207,14 +207,12 @@ class Desk:
     def _model(self, request: wire.Message) -> tuple[nn.Module, str]:
         """The network that a request asks for, and what is to be said of how it was made."""
         network = request.body["network"]
-        bound = self._bound(request.body["name"])
-        made = makers.made(bound, tuple(network["input_shape"]), network["classes"], request.body["seed"])
-        return made.model, made.note
-
-    def _bound(self, name: str) -> makers.Bound:
-        """What a name is bound to that should be a network."""
+        name = request.body["name"]
         assert self._reading is not None  # noqa: S101  # the judge loads first
-        return self._reading.network(name)
+        bound = self._reading.network(name)
+        made = makers.made(bound, tuple(network["input_shape"]), network["classes"], request.body["seed"])
+        filled = dict.fromkeys((*self._reading.told(name), *settings.said()))
+        return made.model, "; ".join(filter(None, (made.note, *filled)))
 
 
 def recipe_body(recipe: Recipe) -> dict[str, Any]:
