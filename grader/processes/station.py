@@ -35,6 +35,7 @@ DEATHS = frozenset({Verdict.TIMED_OUT, Verdict.CRASHED, Verdict.OUT_OF_MEMORY})
 STEPS = {
     "whole": "The whole file was run, because a name's own statements lacked something, and that gave nothing",
     "role": "Networks were tried, to see which of them is meant, and that gave nothing",
+    "within": "What stands inside functions was tried as if it stood outside, and that gave nothing",
     "record": "The code was run to see which layers it uses, and that gave nothing",
 }
 """The other ways in which a worker can look for an answer, in their order, and what to say when one fails."""
