@@ -23,8 +23,9 @@ export PIP_ROOT_USER_ACTION := ignore
 demo: $(READY)
 	$(BIN)/grader demo
 
+# The files in the order of tests/conftest.py, not by their number of tests.
 test: lint
-	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: $(READY)
 	$(BIN)/ruff check --quiet .

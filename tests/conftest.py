@@ -25,6 +25,19 @@ ROOT = Path(__file__).resolve().parent.parent
 PER_CLASS = {"train": 100, "test": 50}
 ROWS = {"train": 1500, "test": 800}  # enough of the shuffled rows to hold so many of each class
 
+# Begun first, the longest before the others: a long file that is begun last keeps one process busy and none beside it.
+LONG = (
+    *("submissions", "attacks", "engines_cluster", "architecture", "crew", "situations", "lms_runs", "grading_again"),
+    *("resume", "trainer", "checking", "cli", "cnn_cifar10", "report_browser", "live", "trainer_pool", "engines"),
+    *("bench", "process", "report", "judge", "plugin", "graph_capture", "graph_rebuild", "lateness", "batch"),
+)
+PLACES = {f"test_{name}": place for place, name in enumerate(LONG)}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The long files first; every file's tests stay together and in order."""
+    items.sort(key=lambda item: PLACES.get(item.path.stem, len(LONG)))
+
 
 def cifar_folder() -> Path | None:
     """The folder with cifar10-train.parquet and cifar10-test.parquet, if there is one."""
