@@ -71,7 +71,8 @@ def judge(
     torch.set_num_threads(1)
     spec = assignment.load(Path(plan.assignment))
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
-    images = _images(plan, shared) if plan.train else None
+    asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
+    images = _images(plan, shared) if plan.train and any(q.network for q in asked) else None
     device, why = choose_device(plan.device)
     secrets = (Path(plan.reference),) if plan.reference else ()
     chosen = _chosen(plan, secrets, shared)
@@ -81,7 +82,6 @@ def judge(
             f"student code could read them: {chosen.isolation.reason}. Grade on Linux, or add --trust-submissions if "
             f"you have read the submissions."
         )
-    asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
     with contextlib.ExitStack() as stack:
         chosen, crew = _crew(chosen, plan, secrets, shared, preludes(submissions)[0])
         stack.enter_context(contextlib.closing(crew))
