@@ -65,7 +65,7 @@ def judged(plan: Plan, submissions: list[Submission]) -> list[dict[str, Any]]:
 def plan(tiny: Tiny, scratch: Path, *, reference: bool = True) -> Plan:
     scratch.mkdir()
     solutions = str(tiny.reference) if reference else None
-    return Plan(str(tiny.assignment), solutions, None, "cpu", "quick", 1, None, str(scratch), train=False)
+    return Plan(str(tiny.assignment), solutions, None, "cpu", "quick", 1, None, str(scratch))
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +117,7 @@ def test_every_card_has_what_repeats_the_grading(said: list[dict[str, Any]]):
     assert len({card.environment for card in cards_}) == len({card.isolation for card in cards_}) == 1
     card = next(iter(cards_))
     assert card.environment.device.startswith("cpu")
+    assert (card.environment.data_name, card.environment.stand_in) == ("none: nothing is trained", False)
     assert card.isolation.level == sandbox.choose().isolation.level
 
 
