@@ -15,7 +15,8 @@ class Plan:
 
     `train` False leaves out what needs training, "one_batch" all of it but the learning of one batch; `cache` holds
     what was trained before. Below isolation level `require` nothing is run; below level 2, which is no sandbox, hidden
-    checks need `trust`. `questions` are the only ones that are run; none named means all.
+    checks need `trust`. `frugal` does one thing after another, with one judge, where memory is short; it is not for
+    whole trainings. `questions` are the only ones that are run; none named means all.
     """
 
     assignment: str
@@ -30,4 +31,5 @@ class Plan:
     train: bool | Literal["one_batch"] = True
     require: int = 0
     trust: bool = False
+    frugal: bool = False
     questions: tuple[str, ...] = ()

@@ -8,6 +8,7 @@ questions are read again one by one, so that one question's loop does not cost t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from grader import wire
 from grader.assignment import Answer, Assignment, Question
+from grader.errors import WorkerLost
 from grader.graph.rebuild import Network, Refused, rebuild
 from grader.model import Submission, Verdict
 from grader.processes.crew import Patience, Source
@@ -46,9 +48,20 @@ class Captured:
 
 
 class Student:
-    """A submission as checks see it."""
+    """A submission as checks see it.
 
-    def __init__(self, submission: Submission, assignment: Assignment, crew: Source) -> None:
+    Where memory is short, `alone` is called once: when the first network is asked for, all are captured, no process is
+    left beside the judge's, and it has not yet rebuilt any of them.
+    """
+
+    def __init__(
+        self,
+        submission: Submission,
+        assignment: Assignment,
+        crew: Source,
+        alone: Callable[[Student], object] | None = None,
+    ) -> None:
+        self._alone = alone
         self.submission = submission
         self._files = outputs.without(submission.files)
         self._assignment = assignment
@@ -91,9 +104,27 @@ class Student:
         """The network `name`, rebuilt from its graph."""
         self.asked = (name, ())
         if name not in self._networks:
+            self._write_down()
             captured = self.captured(name)
             self._networks[name] = self._once(name, "rebuild", lambda: _rebuilt(name, captured))
         return self._networks[name]
+
+    def _write_down(self) -> None:
+        """Capture every network, each in a worker that ends with it, and let go of what workers come from; once.
+
+        What goes wrong is told to those who ask for the network.
+        """
+        if (alone := self._alone) is None:
+            return
+        self._alone = None
+        self._layers.close()
+        for question in (q for q in self._assignment.questions if q.network and q.id in self._open):
+            for answer in question.answers:
+                with contextlib.suppress(Unanswered, WorkerLost):
+                    self.captured(answer.name)
+            self._stations[question.id].close()
+        self._crew.rest()
+        alone(self)
 
     # ------------------------------------------------------------------------------------------------- for the judge
 

@@ -161,22 +161,48 @@ def test_the_reasons_are_the_platforms_own(tiny: Tiny, tmp_path: Path):
     assert "(the platform), handed in 2026-03-01 09:00 -08:00 (the platform)" in state.card.lateness.why
 
 
-@pytest.mark.parametrize(("text", "small"), [("805306368\n", True), ("3221225472\n", False), ("max\n", False)])
-def test_in_a_small_container_no_network_learns_and_it_is_said(tmp_path: Path, text: str, small: bool):
-    (tmp_path / "memory.max").write_text(text)
-    said = capacity.too_small((tmp_path / "none", tmp_path / "memory.max"))
-    assert said == (
-        "This container has 0.8 GB of memory: what needs a network to learn is graded later." if small else ""
-    )
+@pytest.mark.parametrize(
+    ("text", "small", "cuda", "says"),
+    [
+        (
+            "536870912\n",
+            True,
+            False,
+            "This container has 0.5 GB of memory: what needs a network to learn is graded later.",
+        ),
+        ("805306368\n", True, False, ""),
+        (
+            "805306368\n",
+            True,
+            True,
+            "This container has 0.8 GB of memory: what needs a network to learn is graded later.",
+        ),
+        ("3221225472\n", False, True, ""),
+        ("max\n", False, True, ""),
+    ],
+)
+def test_a_small_container_is_spared_and_in_one_that_is_too_small_nothing_learns(
+    tmp_path: Path, text: str, small: bool, cuda: bool, says: str
+):
+    limits = tmp_path / "none", tmp_path / "memory.max"
+    limits[1].write_text(text)
+    assert (capacity.small(limits), capacity.too_small(limits, cuda=cuda)) == (small, says)
 
 
 def test_what_a_small_container_had_no_time_for_is_pending_and_not_lost():
-    verdicts = (Verdict.PASSED, Verdict.TIMED_OUT, Verdict.SKIPPED, Verdict.OUT_OF_MEMORY, Verdict.FAILED)
+    verdicts = (
+        Verdict.PASSED,
+        Verdict.TIMED_OUT,
+        Verdict.SKIPPED,
+        Verdict.OUT_OF_MEMORY,
+        Verdict.CRASHED,
+        Verdict.FAILED,
+    )
     card = capacity.excused(state(*(gradebooks.check(v, f"c{i}", 2) for i, v in enumerate(verdicts))).card)
     assert [c.verdict for c in card.checks] == [
-        Verdict.PASSED, Verdict.UNGRADED, Verdict.UNGRADED, Verdict.UNGRADED, Verdict.FAILED
+        Verdict.PASSED, *[Verdict.UNGRADED] * 4, Verdict.FAILED
     ]  # fmt: skip
-    assert (card.points, card.pending_points) == (2, 6)
+    assert (card.points, card.pending_points) == (2, 8)
 
 
 def test_a_link_in_a_checkout_leads_no_result_elsewhere(tmp_path: Path):

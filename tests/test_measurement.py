@@ -17,6 +17,7 @@ from grader.data import DataSet
 from grader.measurement import Measured, Measurements, OneBatch
 from grader.model import Verdict
 from grader.processes.crew import Crew
+from grader.processes.origin import PLAIN
 from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
@@ -222,14 +223,26 @@ def test_a_table_beside_the_layers_is_flagged_and_costs_nothing(measure: Measure
 
 
 def test_one_batch_is_learnt_without_a_whole_training(zygote: Crew, lenets: Assignment, drawn: DataSet):
-    """A machine without the data set does what one batch can show; the accuracy is said to come later."""
+    """A machine without the data set does what one batch can show; the accuracy is said to come later.
+
+    Where memory is short, a network learns when no other process is left and before the judge has rebuilt it.
+    """
     spec = lenets.model_copy(update={"recipes": {"q6_lenet": {"cpu-quick": RECIPE}}})
     sources = {"ada": MAX, "bob": MAX.replace("nn.Linear(84, 10)", "nn.Linear(84, 10), nn.ReLU(), nn.Linear(9, 10)")}
+    beside = []
+
+    def learn(student: Student) -> Measured:
+        beside.append(list(zygote.pids))
+        return one_batch.start(student).result()["q6_lenet"]
+
     with Counting(drawn) as trainer, contextlib.closing(OneBatch(spec, trainer, "cpu")) as one_batch:
-        students = {name: Student(submission(name, source), spec, zygote) for name, source in sources.items()}
-        found = {name: one_batch.start(student).result()["q6_lenet"] for name, student in students.items()}
-        for student in students.values():
-            student.close()
+        bob = Student(submission("bob", sources["bob"]), spec, zygote)
+        ada = Student(submission("ada", sources["ada"]), spec, zygote, alone=learn)
+        found = {"bob": learn(bob)}
+        bob.close()
+        ada.network("LeNet")
+        found["ada"] = learn(ada)
+    assert beside == [[PLAIN], [], []]
     losses = found["ada"].one_batch()
     assert (losses[-1] < losses[0] / 2, trainer.trained, found["ada"].result) == (True, 1, None)
     for ask, verdict in ((found["ada"].trained, Verdict.UNGRADED), (found["bob"].one_batch, Verdict.RAISED)):

@@ -12,7 +12,7 @@ the judge, which reads what student code sends. No test could show that to be ha
 
     coordinator -> bench   descriptors: the deck, and a channel for each judge; then a pickled Order
     bench -> coordinator   {"judge": number, "code": exit code} when one has ended
-    judge -> bench         {"want": "zygote", "modules": [...]} or {"want": "pool"}
+    judge -> bench         {"want": "zygote", "modules": [...]}, {"want": "no zygote"} or {"want": "pool"}
     bench -> judge         what was wanted, with a descriptor; or {"failed": class of the exception, "text": why}
 """
 
@@ -206,6 +206,11 @@ class Bench:
             with ours, theirs:
                 self._announce(ours)
                 socket.send_fds(sock, [b"{}"], [theirs.fileno()])
+            return
+        if wanted["want"] == "no zygote":
+            while self._zygotes:
+                self._zygotes.popitem()[1].close()
+            sock.send(b"{}")
             return
         self._living(tuple(wanted["modules"])).lend(sock)
 

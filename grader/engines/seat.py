@@ -37,13 +37,18 @@ class Seat:
 
         def zygote(modules: tuple[str, ...]) -> Lent:
             with lock:
-                answer, descriptor = self._asked({"want": "zygote", "modules": modules})
+                answer, (descriptor,) = self._asked({"want": "zygote", "modules": modules})
             scratch = Path(order.plan.scratch) / "workers"
             return Lent(scratch, socket.socket(fileno=descriptor), answer["pid"], answer["level"])
 
+        def end() -> None:
+            with lock:
+                self._asked({"want": "no zygote"})
+
         def pool() -> socket.socket:
             with lock:
-                return socket.socket(fileno=self._asked({"want": "pool"})[1])
+                (descriptor,) = self._asked({"want": "pool"})[1]
+                return socket.socket(fileno=descriptor)
 
         def deal() -> Iterator[Submission]:
             while card := os.read(self.deck, CARD_BYTES):
@@ -54,15 +59,15 @@ class Seat:
             def say(event: str, **values: Any) -> None:
                 connection.send_bytes(json.dumps({"event": event, **values}).encode())
 
-            shared = judge.Shared(chosen, zygote, images, pool, deal)
+            shared = judge.Shared(chosen, zygote, end, images, pool, deal)
             try:
                 judge.judge(order.plan, list(order.submissions), say, order.finished, shared)
             except errors.GraderError as e:
                 say("error", type=type(e).__name__, text=str(e))
             say("done")
 
-    def _asked(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        """What the bench gives. Raises the exception that it met."""
+    def _asked(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+        """What the bench gives, and descriptors. Raises the exception that it met."""
         try:
             self.asks.send(json.dumps(wanted).encode())
             data, descriptors, _, _ = socket.recv_fds(self.asks, 65536, 1)
@@ -71,4 +76,4 @@ class Seat:
             raise errors.WorkerLost(f"the bench is gone: {e!r}") from e
         if "failed" in answer:
             raise getattr(errors, answer["failed"])(answer["text"])
-        return answer, descriptors[0]
+        return answer, descriptors

@@ -14,6 +14,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,13 @@ CHECK_SECONDS = 1800  # only a check that is itself broken takes longer: student
 class Shared:
     """What the judges of one machine have in common, made by the process that they were forked from.
 
-    The sandbox, or why there is none; how a zygote and a place at the pool of training processes are had; the images;
-    and who is next, for each submission is judged by one of them.
+    The sandbox, or why there is none; how a zygote is had, and how all are ended; the images; how a place at the pool
+    of training processes is had; and who is next, for each submission is judged by one of them.
     """
 
     sandbox: sandbox.Sandbox | GraderError
     zygote: Callable[[Prelude], Lent]
+    end: Callable[[], None]
     images: data.DataSet | None
     pool: Callable[[], socket.socket]
     deal: Callable[[], Iterable[Submission]]
@@ -94,7 +96,9 @@ def judge(
             measuring = _measuring(setting, plan, trainer, images, device)
             stack.callback(measuring.close)
             measure = measuring.start
-        _session(setting, submissions, crew, measure, say, finished or {}, shared.deal if shared else None)
+        alone = (lambda student: measure(student).result() if measure else None) if plan.frugal else None
+        opened = partial(Student, assignment=spec, crew=crew, alone=alone)
+        _session(setting, submissions, opened, measure, say, finished or {}, shared.deal if shared else None)
 
 
 def _images(plan: Plan, shared: Shared | None) -> data.DataSet:
@@ -140,8 +144,8 @@ def _crew(
     folder = Path(plan.scratch) / "workers"
     folder.mkdir(exist_ok=True)
     try:
-        start = shared.zygote if shared else None
-        return chosen, Crew(folder, chosen, secrets, start, first) if chosen.forks else Fresh(folder)
+        start, end = (shared.zygote, shared.end) if shared else (None, None)
+        return chosen, Crew(folder, chosen, secrets, start, first, end) if chosen.forks else Fresh(folder)
     except (WorkerLost, SandboxUnavailable):
         if plan.reference:
             raise
@@ -151,7 +155,7 @@ def _crew(
 def _session(
     setting: Setting,
     submissions: list[Submission],
-    crew: Source,
+    opened: Callable[[Submission], Student],
     measure: Callable[[Student], Future[dict[str, Measured]]] | None,
     say: Say,
     finished: Finished,
@@ -177,7 +181,7 @@ def _session(
         assignment=spec,
         reference=setting.reference,
         submissions=submissions,
-        open=lambda submission: Student(submission, spec, crew),
+        open=opened,
         measure=measure,
         only=setting.questions,
         began=lambda submission: say("began", student_id=submission.student_id),

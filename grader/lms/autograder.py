@@ -109,7 +109,7 @@ class _Run:
         unfinished = frozenset(() if card else (q.id for q in self.spec.questions if q.id not in self.known))
         whole = card or unjudged.scorecard(self.spec, self.submission, why, self.known)
         whole = whole.handed_in_as(self.submission)
-        if capacity.too_small():
+        if capacity.small():
             whole = capacity.excused(whole)
         seconds = time.monotonic() - self.began
         cost = (f"That costs {whole.late_percent:g} % of the points reached.",) if whole.late_percent else ()
@@ -164,11 +164,15 @@ def _inside(package: Path, folder: Path) -> bool:
 
 
 def _plan(package: Path, kit: Kit, spec: Assignment) -> Plan:
-    """Everything, where the package has images; else no training but of one batch, for which drawn images will do."""
-    images = str(package / kit.data) if kit.data else None
+    """Everything, where the package has images and the container room; else no training but of one batch, for which
+    drawn images will do.
+    """
+    images, small = str(package / kit.data) if kit.data else None, capacity.small()
     train: bool | Literal["one_batch"] = "one_batch" if kit.reference and _has_networks(spec) else False
-    if images or capacity.too_small():
-        train = not capacity.too_small()
+    if capacity.too_small():
+        train = False
+    elif images and not small:
+        train = True
     return Plan(
         str(package / kit.assignment),
         str(package / kit.reference) if kit.reference else None,
@@ -178,6 +182,7 @@ def _plan(package: Path, kit: Kit, spec: Assignment) -> Plan:
         1,
         None,
         train=train,
+        frugal=small,
     )
 
 

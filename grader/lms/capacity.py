@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from importlib import util
 from pathlib import Path
 
 from grader.model import CheckResult, QuestionResult, Scorecard, Verdict
 
-SQUEEZED = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY)
+SQUEEZED = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.CRASHED)
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-TO_LEARN = 1_500_000_000  # bytes: all seven questions, one batch learnt among them, took 1.34 GB with CPU builds
+SMALL = 1_500_000_000  # bytes: below, one thing is done after another; at once they take 1.34 GB with CPU builds
+TO_LEARN = 700_000_000  # one thing after another
+CUDA = 300_000_000  # more with builds that hold it: each of two processes writes to 140 MB that its libraries fill
 
 
-def memory(limits: tuple[Path, ...] = LIMITS) -> int | None:
+def memory(limits: tuple[Path, ...] | None = None) -> int | None:
     """The container's limit in bytes; None where there is none to be seen."""
-    for path in limits:
+    for path in limits or LIMITS:
         try:
             return int(path.read_text())
         except (OSError, ValueError):  # cgroup v2 says "max"
@@ -21,12 +24,28 @@ def memory(limits: tuple[Path, ...] = LIMITS) -> int | None:
     return None
 
 
-def too_small(limits: tuple[Path, ...] = LIMITS) -> str:
-    """Why no network can learn here, in a sentence for students; "" where one can."""
+def small(limits: tuple[Path, ...] | None = None) -> bool:
+    """Whether memory is short."""
     bytes_ = memory(limits)
-    if bytes_ is None or bytes_ >= TO_LEARN:
+    return bytes_ is not None and bytes_ < SMALL
+
+
+def too_small(limits: tuple[Path, ...] | None = None, *, cuda: bool | None = None) -> str:
+    """Why no network can learn even one batch here, in a sentence for students; "" where one can.
+
+    `cuda`: whether torch's libraries hold it; by default that is looked up.
+    """
+    bytes_ = memory(limits)
+    if bytes_ is None or bytes_ >= TO_LEARN + CUDA * (_with_cuda() if cuda is None else cuda):
         return ""
     return f"This container has {bytes_ / 1e9:.1f} GB of memory: what needs a network to learn is graded later."
+
+
+def _with_cuda() -> bool:
+    """Whether torch's libraries for GPUs are installed; torch itself is not imported to know that."""
+    found = util.find_spec("torch")
+    folders = found.submodule_search_locations if found else None
+    return any((Path(folder) / "lib" / "libtorch_cuda.so").exists() for folder in folders or ())
 
 
 def excused(card: Scorecard) -> Scorecard:

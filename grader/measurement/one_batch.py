@@ -1,18 +1,25 @@
-"""The learning of one batch and no more: what a machine can measure that is too small to train networks."""
+"""The learning of one batch and no more: what a machine can measure that is too small to train networks.
+
+Nothing of torch's is used here that loads what it compiles with, which would be 80 MB in the judge while a network
+learns beside it: so a network is named by its bytes as they came, and not by its canonical form.
+"""
 
 from __future__ import annotations
 
+import hashlib
+import json
 from concurrent.futures import Future, ThreadPoolExecutor
+from weakref import WeakKeyDictionary
 
 from grader.assignment import Assignment, Question
+from grader.data import digest_of
 from grader.errors import WorkerLost
-from grader.graph.rebuild import Refused
 from grader.measurement import outcomes
 from grader.measurement.accuracy import Measured
 from grader.model import Verdict
 from grader.processes.process import Unanswered
-from grader.student import Student, Uncapturable
-from grader.trainer import Job, Outcome, Trainer, captured
+from grader.student import Captured, Student, Uncapturable
+from grader.trainer import CapturedNetwork, Job, Outcome, Trainer
 
 LATER = "Graded later, on the course's machine: it needs a whole training."
 
@@ -25,13 +32,19 @@ class OneBatch:
         self._trainer = trainer
         self._device = device
         self._waiting = ThreadPoolExecutor(1, "one-batch")
+        self._begun: WeakKeyDictionary[Student, Future[dict[str, Measured]]] = WeakKeyDictionary()
 
     def close(self) -> None:
         """Give up what is not finished."""
         self._waiting.shutdown(wait=False, cancel_futures=True)
 
     def start(self, student: Student) -> Future[dict[str, Measured]]:
-        """Begin with a student's networks; what was measured by question id, some day."""
+        """Begin with a student's networks, once; what was measured by question id, some day."""
+        if student not in self._begun:
+            self._begun[student] = self._started(student)
+        return self._begun[student]
+
+    def _started(self, student: Student) -> Future[dict[str, Measured]]:
         questions = [q for q in self._assignment.questions if q.network and student.needs(q)]
         started = [(q, self._start(student, q)) for q in questions]
         return self._waiting.submit(lambda: {q.id: _measured(q, source) for q, source in started})
@@ -41,13 +54,18 @@ class OneBatch:
         name = question.answers[0].name
         _, recipe = self._assignment.recipe(question.id, self._device, "quick")
         try:
-            found = student.captured(name)
-            network = captured(found.ir, found.tensors)
-        except Refused as e:
-            return Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}")
+            network = _as_it_came(student.captured(name))
         except (Uncapturable, Unanswered, WorkerLost) as e:
             return e
         return self._trainer.submit(Job(network, recipe, self._assignment.seeds.training, "overfit"))
+
+
+def _as_it_came(found: Captured) -> CapturedNetwork:
+    """A network that is equal to none that is written otherwise."""
+    graph = json.dumps(found.ir, sort_keys=True)
+    return CapturedNetwork(
+        found.ir, found.tensors, hashlib.sha256(graph.encode()).hexdigest(), digest_of("", found.tensors)
+    )
 
 
 def _measured(question: Question, source: Future[Outcome] | Exception) -> Measured:

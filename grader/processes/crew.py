@@ -49,6 +49,9 @@ class Source(Protocol):
     def worker(self, allowance: Allowance, prelude: Prelude = PLAIN) -> Worker:
         """A fresh worker, with these modules imported already where that can be. Raises `WorkerLost`."""
 
+    def rest(self) -> None:
+        """Give back the memory that only the next worker will need."""
+
     def close(self) -> None:
         """End it; its workers die with it."""
 
@@ -89,8 +92,8 @@ class Crew:
     """Workers from zygotes, each started when it is first needed, and anew when it has died.
 
     They stand behind the walls of `sandbox`; `secrets` are folders that each worker must fail to list. `start` gives
-    zygotes that are shared with others, instead of our own. The `first` is started at once, so that what is wrong with
-    this machine is known at once. Raises `SandboxUnavailable`.
+    zygotes that others hold, instead of our own, and `end` has them ended. The `first` is started at once, so that what
+    is wrong with this machine is known at once. Raises `SandboxUnavailable`.
     """
 
     def __init__(
@@ -100,7 +103,9 @@ class Crew:
         secrets: tuple[Path, ...] = (),
         start: Callable[[Prelude], Lent] | None = None,
         first: Prelude = PLAIN,
+        end: Callable[[], None] | None = None,
     ) -> None:
+        self._end = end
         self._start = start or (lambda modules: Zygote(scratch, modules, sandbox, secrets))
         self._lock = threading.Lock()
         self._zygotes: dict[Prelude, Lent] = {first: self._start(first)}
@@ -117,6 +122,14 @@ class Crew:
                     zygote.close()
                 zygote = self._zygotes[modules] = self._start(modules)
             return zygote
+
+    def rest(self) -> None:
+        """End the zygotes, each of which has torch in its memory; the next worker starts one anew."""
+        with self._lock:
+            self.close()
+            self._zygotes.clear()
+            if self._end:
+                self._end()
 
     @property
     def pids(self) -> dict[Prelude, int]:

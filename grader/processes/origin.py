@@ -198,6 +198,9 @@ class Fresh:
         life = FreshLife(process, log, allowance.output_bytes)
         return started(PipeChannel(process, life.kill), life, allowance)
 
+    def rest(self) -> None:
+        """Nothing is kept."""
+
     def close(self) -> None:
         """Nothing is kept."""
 
@@ -207,13 +210,16 @@ def _python() -> list[str]:
     return [sys.executable, "-P", "-s", "-B"]
 
 
+KEPT = ("SYSTEMROOT", "LD_LIBRARY_PATH", "PATH", "MALLOC_ARENA_MAX", "MALLOC_TRIM_THRESHOLD_")
+
+
 def clean_environment(scratch: Path) -> dict[str, str]:
     """The whole environment of an untrusted process: what Python and torch need to start, and no more.
 
     One thread, and passive waiting: a zygote that has run a two-thread operation forks children that hang.
     """
     root = Path(__file__).resolve().parents[2]
-    keep = {k: v for k, v in os.environ.items() if k in ("SYSTEMROOT", "LD_LIBRARY_PATH", "PATH")}
+    keep = {k: v for k, v in os.environ.items() if k in KEPT}
     return {
         **keep,
         "PYTHONPATH": str(root),

@@ -150,6 +150,7 @@ class Pool:
             child.deadline = time.monotonic() + child.task.seconds
             with contextlib.suppress(OSError):  # it died while it was idle: what follows is its end
                 child.channel.send_bytes(child.task.request)
+            child.task.request = b""  # as large as the network, and not needed again
 
     def _fork(self, device: str) -> _Child:
         from grader.trainer import work

@@ -119,6 +119,7 @@ class _Work:
     def _results(self, message: Message) -> tuple[dict[str, Tensor], dict[str, Any]]:
         recipe = Recipe(**message.body["recipe"])
         model = _rebuilt(message) if message.kind == "captured" else _python(message, recipe)
+        message.tensors.clear()  # the network has its own copies
         return (
             self._overfit(model, message) if message.body["what"] == "overfit" else self._train(model, message, recipe)
         )
