@@ -150,6 +150,11 @@ class Student:
             raise Unanswered(Verdict.FAILED, f"{name} gave no graph.")
         return Captured(ir, reply.tensors, note)
 
+    def notes(self, question: Question) -> tuple[str, ...]:
+        """What is to be said of how the networks of a question were made, as far as they were captured."""
+        captured = ((a.name, self._captured.get((a.name, 0))) for a in question.answers)
+        return tuple(f"{name}: {c.note}" for name, c in captured if c and c.note)
+
     def without_graph(self, question: Question) -> Uncapturable | None:
         """Why a network that this question asks for, and that runs, could not be captured; None where all could."""
         found = (self._final.get((a.name, "capture")) for a in question.answers)

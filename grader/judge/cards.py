@@ -57,7 +57,7 @@ def _judged(setting: Setting, case: Case, question: Question) -> Judged:
         question=result,
         model=measured.result if measured else None,
         remarks=case.student.remarks_of(question),
-        notes=(*why, *measured.notes) if measured else (),
+        notes=(*why, *measured.notes) if measured else case.student.notes(question),
         flags=measured.flags if measured else (),
         output=case.student.done(question),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,9 @@ from grader.report.phrases import Phrases
 from grader.report.wording import Strings, strings
 from grader.terminal.console import COLOURS
 from grader.text import plain
+
+TAKEN = re.compile(r"(\w+): (?:\w+ was (?:taken for|found under|bound when) |taken from )")
+PLAINLY = re.compile(r"(\w+): \1 was found under its own name \([^;]*\)")
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,9 @@ def _table(card: Scorecard, tongue: Tongue) -> Table:
     table.add_column(tongue.t("terminal.points"), justify="right")
     for question in card.questions:
         points = Text(f"{question.points:g}/{question.max_points:g}", style="bold")
-        table.add_row(tongue.count(question), Text(question.title, style="bold"), points)
+        title = Text(question.title, style="bold")
+        title.append("".join(f"\n{plain(tongue.say(line))}" for line in _taken(question)), style="not bold dim")
+        table.add_row(tongue.count(question), title, points)
         for check, message in _said_once(question):
             what = Text(check.title)
             if message:
@@ -87,6 +93,14 @@ def _table(card: Scorecard, tongue: Tongue) -> Table:
             table.add_row(tongue.verdict(check.verdict), what, f"{check.points:g}/{check.max_points:g}")
         table.add_section()
     return table
+
+
+def _taken(question: QuestionResult) -> Iterator[str]:
+    """What was taken for an answer, where that is not plainly what has its name."""
+    for line in question.source:
+        if TAKEN.match(line) and not PLAINLY.fullmatch(line):
+            answer, _, rule = line.partition(": ")
+            yield rule if answer in rule else line
 
 
 def _said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:

@@ -86,11 +86,11 @@ def look(
     if len(playing) > 1:
         return _of_several(book, answer, playing, shape)
     if not playing:
-        others = [_elsewhere(c, answer["name"], question, book) for c in fitting]
+        others = _elsewhere(fitting, answer["name"], question, book)
         lacks = next((r.error for r in reasons if isinstance(r.error, ModuleNotFoundError)), None)
         if lacks and not others and not any(named(book, o, question) for o in question["others"] if o["network"]):
             return Outcome(error=lacks)
-        return Outcome(message="; ".join(others) or _joined(reasons))
+        return Outcome(message=others or _joined(reasons))
     only = playing[0]
     before = _asked_before(question, book) if wanted is None else ""
     if before:
@@ -191,12 +191,18 @@ def _is_depthwise(model: nn.Module) -> bool:
     return any(isinstance(m, nn.Conv2d) and m.groups == m.in_channels > 1 for m in model.modules())
 
 
-def _elsewhere(candidate: Candidate, answer: str, question: Question, book: Book) -> str:
-    """Where a network went that fits the shapes and not the role."""
+def _elsewhere(fitting: list[Candidate], answer: str, question: Question, book: Book) -> str:
+    """Where the networks went that fit the shapes and not the role, which all lack the same; "" for none."""
+    if not fitting:
+        return ""
+    candidate, *more = fitting
     open_ = [o for o in question["others"] if o["network"] and not named(book, o, question)]
     roles = {o["name"]: (o.get("role") or {}).get("depthwise") for o in open_}
     other = next((name for name, depthwise in roles.items() if depthwise == candidate.depthwise), "")
     has = f"has {'depthwise' if candidate.depthwise else 'no depthwise'} convolutions"
+    if more:
+        names = ", ".join(c.name for c in fitting)
+        return f"{names} {has.replace('has', 'have', 1)}: if one of them is {answer}, name it so"
     went = f"was taken for {other}" if other else "was not taken"
     return f"{candidate.name} {has} and {went}: if it is {answer}, name it so"
 
