@@ -23,19 +23,41 @@ from typing import Any
 import pytest
 
 from grader import intake
-from grader.model import CheckResult, Scorecard
+from grader.model import CheckResult, File, Scorecard, Submission
 from tests.hurried import ROOT, grade
+from tests.read import notebook_of
+from tests.test_scrambled import scrambled
 
 CASES = sorted(p.parent for p in (ROOT / "tests" / "submissions").glob("*/expect.toml"))
+SOLUTIONS = sorted((ROOT / "reference" / "cnn-cifar10").glob("q*.py"))
 KEYS = {"about", "claims", "points", "pending", "notes", "verdicts", "messages"}
 
 pytestmark = pytest.mark.slow
 
 
+def one_file() -> File:
+    return File("submission.py", b"\n\n".join(path.read_bytes() for path in SOLUTIONS))
+
+
+def notebook() -> File:
+    """A cell for each solution, with the explanations' texts where they are: in the code."""
+    return File("submission.ipynb", notebook_of(*(path.read_text("utf-8") for path in SOLUTIONS)))
+
+
+REFERENCES = {
+    "one file": lambda: (one_file(),),
+    "a notebook": lambda: (notebook(),),
+    "a folder": lambda: tuple(File(path.name, path.read_bytes()) for path in SOLUTIONS),
+}
+SCRAMBLED = (1001, 1002, 1003)
+
+
 @pytest.fixture(scope="module")
 def cards(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scorecard]:
-    """The scorecard of every case, by its name."""
-    return grade(intake.collect(ROOT / "tests" / "submissions"), tmp_path_factory.mktemp("class"))
+    """The scorecard of every case, by its name; of the reference in every form, and of a few scrambled notebooks."""
+    handed_in = [Submission(form, files()) for form, files in REFERENCES.items()]
+    handed_in += [Submission(f"seed {n}", (File("submission.ipynb", scrambled(n)),)) for n in SCRAMBLED]
+    return grade([*intake.collect(ROOT / "tests" / "submissions"), *handed_in], tmp_path_factory.mktemp("class"))
 
 
 def chosen(card: Scorecard, key: str) -> list[CheckResult]:
@@ -82,3 +104,33 @@ def test_the_unchanged_starters_are_those_of_the_handout() -> None:
     handout, cases = ROOT / "assignments" / "cnn-cifar10" / "handout", ROOT / "tests" / "submissions"
     for name, case in (("submission.py", "starter_unchanged"), ("submission.ipynb", "starter_notebook_unchanged")):
         assert (cases / case / name).read_bytes() == (handout / name).read_bytes()
+
+
+# ------------------------------------------------------------------------------------------- what must get every point
+
+
+@pytest.mark.parametrize("form", REFERENCES)
+def test_the_reference_handed_in_gets_full_marks(form: str, cards: dict[str, Scorecard]) -> None:
+    card = cards[form]
+    lost = [
+        f"{c.id}: {c.verdict} {c.points:g} of {c.max_points:g}: {c.message}"
+        for c in card.checks
+        if c.points < c.max_points
+    ]
+    assert [line.partition(":")[0] for line in lost] == ["explanation", "explanation"], lost
+    assert card.points + card.pending_points == card.max_points == 100
+
+
+def test_how_the_reference_is_handed_in_changes_nothing_of_what_is_measured(cards: dict[str, Scorecard]) -> None:
+    measured = [[(m.question, m.parameters, m.confusion) for m in cards[form].models] for form in REFERENCES]
+    assert len(measured[0]) == 2
+    assert measured[0] == measured[1] == measured[2]
+
+
+@pytest.mark.parametrize("seed", SCRAMBLED)
+def test_a_right_solution_among_anything_else_gets_full_marks(seed: int, cards: dict[str, Scorecard]) -> None:
+    """As test_scrambled.py shows for many more without the real processes."""
+    card = cards[f"seed {seed}"]
+    layers = [c for q in card.questions[:5] for c in q.checks if c.id != "explanation"]
+    assert {c.verdict for c in layers} == {"PASSED"}, [(c.id, c.message) for c in layers if c.verdict != "PASSED"]
+    assert card.points == 38
