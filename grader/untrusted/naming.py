@@ -57,11 +57,17 @@ def find(
                 near = _near(book, answer, aliases, same[0].name)
                 return Found(same[0].name, rule, same[0].place, near=near)
             if same:
-                names = ", ".join(d.name for d in same)
+                names = listed([d.name for d in same])
                 return Found("", f"{names} could each be {answer}: rename the right one {answer}", None, tuple(same))
     found = _listed(book, question, [d for d in definitions.values() if d.kind != "import" and d.name not in taken])
     found = found or ("what there is answers other questions" if definitions else "nothing is defined at all")
     return Found("", f"nothing is named {answer} or alike; {found}. Bind your answer to the name {answer}")
+
+
+def listed(names: Sequence[str]) -> str:
+    """Names in a message: the first of many."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
 def _is_rivals(called: Iterable[str], rivals: Sequence[str]) -> bool:

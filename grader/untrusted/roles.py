@@ -108,13 +108,13 @@ def of_named(book: Book, question: Question, answer: dict[str, Any], several: Co
         return _of_several(book, answer, fitting, shape)
     if not fitting:
         return Outcome(message=_joined(reasons))
-    name, names = fitting[0].name, ", ".join(several)
+    name, names = fitting[0].name, naming.listed(list(several))
     return fitting[0].taken(f"{name} was taken for {answer['name']}: of {names} it alone maps {shape}")
 
 
 def _of_several(book: Book, answer: dict[str, Any], fitting: list[Candidate], shape: str) -> Outcome:
     """The one of several networks that the submission calls so, or else the only one that it makes."""
-    names = ", ".join(c.name for c in fitting)
+    names = naming.listed([c.name for c in fitting])
     for alias in (re.escape(answer["name"]), *answer["aliases"]):
         labels = book.called(alias)
         called = [c for c in fitting if c.name in labels]
@@ -201,8 +201,9 @@ def _elsewhere(fitting: list[Candidate], answer: str, question: Question, book: 
     other = next((name for name, depthwise in roles.items() if depthwise == candidate.depthwise), "")
     has = f"has {'depthwise' if candidate.depthwise else 'no depthwise'} convolutions"
     if more:
-        names = ", ".join(c.name for c in fitting)
-        return f"{names} {has.replace('has', 'have', 1)}: if one of them is {answer}, name it so"
+        names = naming.listed([c.name for c in fitting])
+        have = f"have {'depthwise' if candidate.depthwise else 'no depthwise'} convolutions"
+        return f"{names} {have}: if one of them is {answer}, name it so"
     went = f"was taken for {other}" if other else "was not taken"
     return f"{candidate.name} {has} and {went}: if it is {answer}, name it so"
 
