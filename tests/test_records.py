@@ -122,6 +122,7 @@ def test_an_override_is_shown_to_the_student_and_the_class_with_who_and_why(grad
     for text in (page(graded, "ada"), (graded / "index.html").read_text(encoding="utf-8")):
         assert "a typing error" in text
         assert "lin" in text
+    assert page(graded, "ada").count("given by a person") == 1
 
 
 def test_an_override_can_be_withdrawn_and_both_are_remembered(graded: Path, grader: Command):
