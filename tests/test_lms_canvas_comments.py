@@ -17,19 +17,25 @@ from typer.testing import CliRunner
 
 from grader import cli, report
 from grader.errors import UsageError
-from grader.lms.canvas_comments import Canvas, Where, file_name
+from grader.lms.canvas_comments import Canvas, Where, file_name, token
 from grader.model import Gradebook, Scorecard, Verdict
 from tests import gradebooks
 
 pytest.importorskip("canvasapi")
+keyring = pytest.importorskip("keyring")
 pytestmark = pytest.mark.filterwarnings("ignore:Canvas may respond unexpectedly")
 TOKEN = "secret-9fqz"  # noqa: S105  # of the server below
 STUDENTS = 4
 PER_PAGE = 2
+SLOWER = -403  # refused for speed, as Canvas did it before it had a number for that
 
 
 class Fake:
-    """What this Canvas holds, and how it misbehaves: `fails[method, pattern]` are status codes still to be given."""
+    """What this Canvas holds, and how it misbehaves: `fails[method, pattern]` are status codes still to be given.
+
+    `work` is what it says, one after the other, of grades that were `given` to it together; it has set them when it
+    says that this is completed, but for those of users who are `refused`.
+    """
 
     def __init__(self) -> None:
         self.grades: dict[str, str] = {}
@@ -38,6 +44,9 @@ class Fake:
         self.files: dict[str, str] = {}
         self.fails: dict[tuple[str, str], list[int]] = {}
         self.asked: Counter[str] = Counter()
+        self.work: list[tuple[str, str]] = [("completed", "")]
+        self.given: dict[str, str] = {}
+        self.refused: set[str] = set()
         self.base = ""
 
     def failure(self, method: str, path: str) -> int | None:
@@ -45,6 +54,12 @@ class Fake:
             if wanted == method and codes and re.search(pattern, path):
                 return codes.pop(0)
         return None
+
+    def progress(self) -> dict[str, Any]:
+        state, message = self.work.pop(0) if len(self.work) > 1 else self.work[0]
+        if state == "completed":
+            self.grades |= {user: grade for user, grade in self.given.items() if user not in self.refused}
+        return {"id": 3, "tag": "submissions_update", "workflow_state": state, "message": message}
 
     def submission(self, user: str) -> dict[str, Any]:
         names = self.comments[user]
@@ -77,7 +92,7 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         fake.asked[f"{self.command} {re.sub(r'/[0-9]+', '/N', parsed.path)}"] += 1
         if (code := fake.failure(self.command, parsed.path)) is not None:
-            return self.answer(code, {"errors": [{"message": "no"}]})
+            return self.answer(abs(code), {"errors": [{"message": "Rate Limit Exceeded" if code == SLOWER else "no"}]})
         if parsed.path == "/upload":
             name = re.search(rb'filename="([^"]+)"', body)[1].decode()
             fake.files["9"] = name
@@ -91,6 +106,12 @@ class Handler(BaseHTTPRequestHandler):
     do_GET = do_POST = do_PUT = handle_any  # noqa: N815  # http.server's names
 
     def route(self, fake: Fake, path: str, query: dict[str, list[str]], form: dict[str, list[str]]) -> None:
+        if path.endswith("/submissions/update_grades"):
+            found = {k: re.fullmatch(r"grade_data\[(\d+)\]\[posted_grade\]", k) for k in form}
+            fake.given = {match[1]: form[k][0] for k, match in found.items() if match}
+            return self.answer(200, fake.progress())
+        if path.endswith("/progress/3"):
+            return self.answer(200, fake.progress())
         if path.endswith("/courses/1"):
             return self.answer(200, {"id": 1})
         if path.endswith("/assignments/7"):
@@ -100,8 +121,6 @@ class Handler(BaseHTTPRequestHandler):
         if found := re.search(r"/submissions/(\d+)/comments/files$", path):
             return self.answer(200, {"upload_url": f"{fake.base}/upload", "upload_params": {"key": found[1]}})
         if found := re.search(r"/submissions/(\d+)$", path):
-            if grade := form.get("submission[posted_grade]"):
-                fake.grades[found[1]] = grade[0]
             fake.comments[found[1]] += [fake.files[i] for i in form.get("comment[file_ids][]", [])]
             return self.answer(200, fake.submission(found[1]))
         return self.answer(404, {"errors": []})
@@ -126,6 +145,36 @@ def fake() -> Iterator[Fake]:
     server.server_close()
 
 
+class Vault(keyring.backend.KeyringBackend):  # type: ignore[misc]  # keyring's classes are untyped here
+    """A keyring that is a file."""
+
+    priority = 1
+    locked = False
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    def _known(self) -> dict[str, str]:
+        return dict(json.loads(self._path.read_text())) if self._path.exists() else {}
+
+    def get_password(self, service: str, username: str) -> str | None:
+        if self.locked:
+            raise keyring.errors.KeyringLocked("it stays locked")
+        return self._known().get(f"{service} {username}")
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        self._path.write_text(json.dumps({**self._known(), f"{service} {username}": password}))
+
+
+@pytest.fixture
+def vault(tmp_path: Path) -> Iterator[Vault]:
+    before, ours = keyring.get_keyring(), Vault(tmp_path / "vault.json")
+    keyring.set_keyring(ours)
+    yield ours
+    keyring.set_keyring(before)
+
+
 def card(i: int, *verdicts: Verdict) -> Scorecard:
     """A student with as many points as this number has units."""
     base = gradebooks.failing(f"s{i}", *(verdicts or (Verdict.PASSED,)))
@@ -140,10 +189,10 @@ def opened(fake: Fake, token: str = TOKEN, waited: list[float] | None = None, as
     return Canvas(Where(fake.base, "1", assignment), token, (waited if waited is not None else []).append)
 
 
-def send(fake: Fake, class_: Gradebook, **options: Any) -> list[str]:
+def send(fake: Fake, class_: Gradebook, *, pages: bool = True, **options: Any) -> list[str]:
     """All of a run: look, then send; the faults."""
     canvas = opened(fake, **options)
-    return [why for _, why in canvas.send(canvas.changes(class_, include_pending=False), "CNN") if why]
+    return [why for _, why in canvas.send(canvas.changes(class_, include_pending=False, pages=pages), "CNN") if why]
 
 
 CLASS = book(*(card(i) for i in range(STUDENTS)))
@@ -192,10 +241,44 @@ def test_who_is_pending_excused_or_elsewhere_is_left_alone(fake: Fake):
 
 
 def test_too_fast_is_waited_for(fake: Fake):
-    fake.fails = {("GET", "submissions$"): [429, 429], ("PUT", "."): [429]}
+    """By Canvas' number for that, and by the one that it gave before."""
+    fake.fails = {("GET", "submissions$"): [429, 429], ("PUT", "."): [429], ("POST", "comments"): [SLOWER]}
     waited: list[float] = []
     assert send(fake, CLASS, waited=waited) == []
-    assert waited == [1, 2, 1]
+    assert waited == [1, 2, 1, 2]
+    assert {len(names) for names in fake.comments.values()} == {1}
+
+
+def test_all_grades_go_in_one_request_that_is_waited_for(fake: Fake):
+    fake.work = [("queued", ""), ("queued", ""), ("running", ""), ("completed", "")]
+    fake.fails = {("GET", "progress/3$"): [429, 502]}
+    waited: list[float] = []
+    assert send(fake, CLASS, waited=waited, pages=False) == []
+    assert fake.grades == {str(100 + i): "2" for i in range(STUDENTS)}
+    assert waited == [1, 1, 1, 2, 3]
+    assert {asked: n for asked, n in fake.asked.items() if not asked.startswith("GET")} == {
+        "POST /api/v1/courses/N/assignments/N/submissions/update_grades": 1
+    }
+    assert not any(fake.comments.values())
+
+
+@pytest.mark.parametrize(
+    ("work", "refused", "says", "unset"),
+    [
+        ([("failed", "no rubric")], set(), "could not set the grades: no rubric", ["100", "101", "102", "103"]),
+        ([("running", "")], set(), "still at it: look there", ["100", "101", "102", "103"]),
+        ([("completed", "")], {"102"}, "Canvas has another grade", ["102"]),
+    ],
+)
+def test_a_grade_that_canvas_did_not_set_is_told_by_student_and_gets_no_page(
+    fake: Fake, work: list[tuple[str, str]], refused: set[str], says: str, unset: list[str]
+):
+    fake.work, fake.refused = work, refused
+    faults = send(fake, CLASS)
+    assert (len(faults), all(says in why for why in faults)) == (len(unset), True)
+    assert [user for user, names in sorted(fake.comments.items()) if not names] == unset
+    fake.work, fake.refused = [("completed", "")], set()
+    assert send(fake, CLASS) == []
     assert {len(names) for names in fake.comments.values()} == {1}
 
 
@@ -263,9 +346,24 @@ def test_the_command_shows_first_and_sends_when_told(fake: Fake, tmp_path: Path,
     assert TOKEN not in shown.output + sent.output
 
 
-def test_the_command_takes_the_token_from_the_environment_alone(fake: Fake, tmp_path: Path):
+def test_without_a_token_the_command_says_where_it_looks(fake: Fake, tmp_path: Path, vault: Vault):
     report.write_scorecard(card(1), tmp_path / "out")
     command = ["export", "canvas", str(tmp_path / "out"), "--upload", "--url", fake.base, "--course", "1"]
     result = CliRunner(env={"CANVAS_API_TOKEN": None}).invoke(cli.application(), [*command, "--assignment", "7"])
     assert isinstance(result.exception, UsageError)
-    assert "CANVAS_API_TOKEN" in str(result.exception)
+    assert "a token in CANVAS_API_TOKEN or, under the name of that address, in the keyring" in str(result.exception)
+
+
+def test_the_token_comes_from_the_environment_else_from_the_keyring(vault: Vault, monkeypatch: pytest.MonkeyPatch):
+    vault.set_password("torchgrader", "canvas.example.edu", TOKEN)
+    monkeypatch.delenv("CANVAS_API_TOKEN", raising=False)
+    assert token("https://canvas.example.edu/") == TOKEN
+    assert token("https://other.example.edu") is None
+    monkeypatch.setenv("CANVAS_API_TOKEN", "mine")
+    assert token("https://canvas.example.edu") == "mine"
+
+
+def test_a_keyring_that_stays_locked_has_no_token(vault: Vault, monkeypatch: pytest.MonkeyPatch):
+    vault.locked = True
+    monkeypatch.delenv("CANVAS_API_TOKEN", raising=False)
+    assert token("https://canvas.example.edu") is None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +17,10 @@ from grader.errors import UsageError
 from grader.lms import autograder, grades, outgoing, packages
 from grader.lms.autograder import Keep
 from grader.lms.autograders import AUTOGRADERS
-from grader.lms.canvas_comments import Canvas, Change, Where
+from grader.lms.canvas_comments import Canvas, Change, Where, token
 from grader.lms.platform import Choices
 from grader.lms.sheet import Filled
-from grader.model import Gradebook, Scorecard, Submission
+from grader.model import Scorecard, Submission
 from grader.plan import Plan
 
 SHOWN = 5  # names in a message
@@ -49,6 +48,9 @@ def export(
     assignment_number: Annotated[
         str, typer.Option("--assignment", help="The number of the assignment in Canvas.")
     ] = "",
+    with_pages: Annotated[
+        bool, typer.Option("--pages/--no-pages", help="With the grades also pages, as comments.")
+    ] = True,
     yes: Annotated[bool, typer.Option("--yes", help="Send what is otherwise only shown.")] = False,
 ) -> int:
     """Write the grades in a platform's form: its own sheet with one column filled, or a table."""
@@ -59,7 +61,9 @@ def export(
         raise UsageError("say with -o which file the grades are to be written to, such as -o filled.csv.")
     book = grades.gradebook(graded)
     if upload:
-        return _upload(platform, book, Where(url, course, assignment_number), include_pending=include_pending, yes=yes)
+        canvas = _canvas(platform, Where(url, course, assignment_number))
+        changes = canvas.changes(book, include_pending=include_pending, pages=with_pages)
+        return _upload(canvas, changes, book.title, yes=yes)
     assert output is not None  # noqa: S101  # asked for above
     choices = Choices(column, include_pending)
     filled = outgoing.export(platform, book, sheet, choices)
@@ -111,21 +115,25 @@ def _table(changes: list[Change]) -> Table:
     return table
 
 
-def _upload(platform: str, book: Gradebook, where: Where, *, include_pending: bool, yes: bool) -> int:
-    """Show what would be sent to Canvas, and send it when told to."""
-    token = os.environ.get("CANVAS_API_TOKEN")
-    if platform != "canvas" or not (token and where.url and where.course and where.assignment):
+def _canvas(platform: str, where: Where) -> Canvas:
+    """The assignment there. Raises `UsageError`."""
+    secret = token(where.url)
+    if platform != "canvas" or not (secret and where.url and where.course and where.assignment):
         raise UsageError(
-            "--upload is for canvas, with --url, --course and --assignment, and a token in CANVAS_API_TOKEN."
+            "--upload is for canvas, with --url, --course and --assignment, and a token in CANVAS_API_TOKEN or, under "
+            "the name of that address, in the keyring."
         )
-    canvas = Canvas(where, token)
-    changes = canvas.changes(book, include_pending=include_pending)
+    return Canvas(where, secret)
+
+
+def _upload(canvas: Canvas, changes: list[Change], title: str, *, yes: bool) -> int:
+    """Show what would be sent to Canvas, and send it when told to."""
     out.print(_table(changes))
     wanted = sum(c.wanted for c in changes)
     if not yes:
         out.print(f"Nothing was sent. To send {wanted}, add --yes.")
         return OK
-    faults = [(change, why) for change, why in canvas.send(changes, book.title) if why]
+    faults = [(change, why) for change, why in canvas.send(changes, title) if why]
     for change, why in faults:
         complain(f"{change.card.student_id}: {why}")
     out.print(f"Sent: {wanted - len(faults)} of {wanted}.{' Run it again for the others.' if faults else ''}")
