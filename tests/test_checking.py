@@ -168,7 +168,7 @@ def test_what_is_warm_stays_so_for_the_next_check(tiny: Tiny, tmp_path: Path) ->
         for source in (WRONG, RIGHT):
             found: list[Scorecard] = []
             batch.grade(plan, spec, [submission("a", source)], lambda _: None, found.append, engine=kept)
-            benches.append(kept._bench)
+            benches.append(kept._warm)
             verdicts.append(found[0].checks[0].verdict)
     assert verdicts == ["FAILED", "PASSED"]
     assert benches[0] is benches[1]

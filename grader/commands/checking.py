@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 from grader import assignment, batch, intake, report
-from grader.assignment import Assignment
+from grader.assignment import Assignment, Question
 from grader.batch import Event
 from grader.commands.shared import (
     EXPLAINED,
@@ -28,10 +28,10 @@ from grader.commands.watching import watch
 from grader.engines.job import Engine
 from grader.engines.local import Kept, Local
 from grader.errors import UsageError
-from grader.model import Scorecard, Submission
+from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
 from grader.scratch import Scratch
-from grader.terminal import checklist
+from grader.terminal import changes, checklist
 
 CheckLanguageOption = Annotated[
     Literal["en", "zh-TW"] | None, typer.Option("--lang", help="Language of messages.", show_default="the kit's")
@@ -81,7 +81,8 @@ def check(
         return _check(plan, spec, _mine(file), shown, Local())
     with Scratch("watch") as scratch, Kept() as kept:
         going_on = replace(plan, scratch=str(scratch))
-        return watch(file, lambda: _check(going_on, spec, _mine(file), shown, kept))
+        seen: list[Scorecard] = []
+        return watch(file, lambda: _check(going_on, spec, _mine(file), shown, kept, seen))
 
 
 def _assignment(name: str | None, file: Path) -> Path:
@@ -118,25 +119,42 @@ class Shown:
     lang: str
 
 
-def _check(plan: Plan, spec: Assignment, submission: Submission, shown: Shown, engine: Engine) -> int:
+def _check(
+    plan: Plan,
+    spec: Assignment,
+    submission: Submission,
+    shown: Shown,
+    engine: Engine,
+    seen: list[Scorecard] | None = None,
+) -> int:
+    """Check and show it, and what is new beside the last that was `seen`, which it joins."""
     cards: list[Scorecard] = []
     with out.status("Starting: this takes some seconds ...") as status:
-        batch.grade(plan, spec, [submission], _follower(spec, status.update), cards.append, engine=engine)
+        follow = _follower(assignment.asked(spec, plan.questions), status.update)
+        batch.grade(plan, spec, [submission], follow, cards.append, engine=engine)
     folders = phrase_folders(plan)
     out.print(checklist.shown(cards[0], spec, shown.lang, folders))
     if shown.html:
         page = report.write_scorecard(cards[0], shown.html, spec.title, shown.lang, folders)
         out.print(f"Page: {page}", soft_wrap=True)
+    if seen:
+        out.print(changes.since(seen[-1], cards[0], spec, shown.lang, folders))
+    if seen is not None:
+        seen[:] = cards
     passed = all(c.verdict == "PASSED" for c in cards[0].checks)
     return SOME_INTERNAL if some_internal(cards) else OK if passed else EXPLAINED
 
 
-def _follower(spec: Assignment, say: Callable[[str], None]) -> Callable[[Event], None]:
-    """Says which question is being checked; after the last check, networks are trained if anything is."""
-    of_check = {check: q.title for q in spec.questions for check in q.checks}
+def _follower(asked: Sequence[Question], say: Callable[[str], None]) -> Callable[[Event], None]:
+    """Says which question comes next, and how many checks passed so far; after the last, networks may be trained."""
+    left = {check: q.title for q in asked for check in q.public_checks}
+    verdicts: list[Verdict | None] = []
 
     def follow(event: Event) -> None:
         if event.kind == "checked":
-            say(f"Checking {of_check.get(event.text, '')} ...")
+            verdicts.append(event.verdict)
+            left.pop(event.text, None)
+            doing = f"Checking {next(iter(left.values()))} ..." if left else "Finishing ..."
+            say(f"{doing} ({verdicts.count(Verdict.PASSED)} of {len(verdicts)} checks passed so far)")
 
     return follow

@@ -11,6 +11,7 @@ from grader.commands.shared import EXPLAINED, OK, complain, out
 from grader.errors import GraderError
 
 POLL_SECONDS = 0.25
+SETTLE_SECONDS = 0.1
 SOURCES = (".py", ".ipynb")
 
 Stamp = tuple[tuple[str, int, int], ...]
@@ -50,7 +51,11 @@ def stamp(path: Path) -> Stamp:
 def _until_saved(path: Path, seen: Stamp) -> None:
     """Wait for another state, and until it lasts: some editors write in several steps."""
     now = stamp(path)
+    is_told = False
     while now == seen or not now:
+        if not (now or is_told):
+            is_told = True
+            out.print(f"{path} is not there any more; it is checked when it is back.", style="dim", soft_wrap=True)
         time.sleep(POLL_SECONDS)
         now = stamp(path)
     while (later := _a_moment_later(path)) != now:
@@ -58,5 +63,5 @@ def _until_saved(path: Path, seen: Stamp) -> None:
 
 
 def _a_moment_later(path: Path) -> Stamp:
-    time.sleep(POLL_SECONDS)
+    time.sleep(SETTLE_SECONDS)
     return stamp(path)

@@ -27,20 +27,21 @@ import select
 import signal
 import socket
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import assignment, errors, forked, sandbox
 from grader.engines.order import Order, receive
 from grader.engines.seat import Seat
-from grader.processes.crew import preludes
-from grader.processes.origin import Zygote
+from grader.processes.crew import practises, preludes
+from grader.processes.origin import COMPILER, Zygote
 
 if TYPE_CHECKING:
     from grader.data import DataSet
 
-NETWORKS = (b"optim", b"export", b"compile", b"dynamo", b"torch.fx", b"torchvision")
-"""What code names that needs the parts of torch for networks written down, which take seconds to load."""
+FEW = 4
+"""A class up to this size is checked sooner where its zygotes leave out what pays for many."""
 
 
 def main(fd: int) -> None:
@@ -75,6 +76,7 @@ class Bench:
         self._sandbox: sandbox.Sandbox | errors.GraderError
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
         self._networks = _with_networks(order)
+        self._few = len(order.submissions) <= FEW
         self._preludes = preludes(order.submissions)
         self._images: DataSet | None = None
         self._judges: dict[int, _Judge] = {}
@@ -85,9 +87,10 @@ class Bench:
 
     def warm(self) -> None:
         """Start the zygotes, import what judges need while they do so too, and read the images."""
+        gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
         self._scratch.mkdir(exist_ok=True)
         self._sandbox = self._chosen()
-        _import_what_judges_need()
+        _import_what_judges_need(networks=self._networks and not self._plan.frugal)
         if self._plan.train:
             self._images = self._opened()
         for modules, zygote in list(self._zygotes.items()):
@@ -97,6 +100,7 @@ class Bench:
                 del self._zygotes[modules]
         gc.collect()
         gc.freeze()
+        gc.enable()
 
     def _chosen(self) -> sandbox.Sandbox | errors.GraderError:
         """The sandbox, with the zygotes that get warm in it; or why there is none."""
@@ -115,7 +119,7 @@ class Bench:
         return (Path(self._plan.reference),) if self._plan.reference else ()
 
     def _zygote(self, chosen: sandbox.Sandbox, modules: tuple[str, ...], *, wait: bool) -> Zygote:
-        return Zygote(self._scratch, modules, chosen, self._secrets, networks=self._networks, wait=wait)
+        return Zygote(self._scratch, modules, chosen, self._secrets, networks=self._networks, few=self._few, wait=wait)
 
     def _opened(self) -> DataSet | None:
         """The images; without them a judge reads them itself, and says what is wrong."""
@@ -268,12 +272,17 @@ class Bench:
             zygote.close()
 
 
-def _import_what_judges_need() -> None:
-    """torch comes with it; this process is forked, so it stays at one thread."""
+def _import_what_judges_need(*, networks: bool) -> None:
+    """torch comes with it; this process is forked, so it stays at one thread.
+
+    torch loads its compiler to measure a network, only to keep it off: 150 MiB that judges share when it is here.
+    """
     import torch
 
     from grader.judge import judge  # noqa: F401  # for those that are forked
 
+    if networks:
+        import_module(COMPILER)
     torch.set_num_threads(1)
 
 
@@ -285,4 +294,4 @@ def _with_networks(order: Order) -> bool:
         return False
     asked = [q for q in questions if q.id in order.plan.questions or not order.plan.questions]
     files = [file.data for s in order.submissions for file in s.files]
-    return any(q.network for q in asked) or any(word in text for text in files for word in NETWORKS)
+    return practises(files, networks=any(q.network for q in asked))

@@ -1,7 +1,7 @@
 """The engine of one machine: its judges run in processes of their own that may die without losing a result.
 
 On Linux as many judges as there are jobs come from a bench and share the submissions out among themselves. Elsewhere,
-where nothing warm can be forked, there is one judge, in a fresh interpreter.
+where nothing warm can be forked, and where the plan wants it so, there is one judge, in a fresh interpreter.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import math
 import multiprocessing
 import os
 import signal
@@ -23,11 +24,12 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from grader import errors
+from grader import assignment, errors
 from grader.engines import order
-from grader.engines.job import Finished, Job, Message
+from grader.engines.job import Job, Message
 from grader.model import Submission
 from grader.plan import Plan
+from grader.processes.origin import Fresh
 
 LINUX = sys.platform.startswith("linux")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
@@ -43,16 +45,22 @@ class Local:
 
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
         """One job after the other."""
-        with Kept() as kept:
+        with Kept(lasting=False) as kept:
             yield from kept.run(jobs)
 
 
 class Kept(Local):
-    """As `Local`, and what is warm stays so from run to run, until its block ends. All have one scratch folder."""
+    """As `Local`, and what is warm stays so from run to run, until its block ends. All have one scratch folder.
+
+    Unless it is `lasting` nothing gets warm for a run that may follow.
+    """
+
+    def __init__(self, *, lasting: bool = True) -> None:
+        self._lasting = lasting
 
     def __enter__(self) -> Kept:
         self._stack = contextlib.ExitStack()
-        self._bench: _Bench | None = None
+        self._warm: _Bench | _Alone | None = None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,14 +69,18 @@ class Kept(Local):
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
         """One job after the other."""
         for job in jobs:
-            for message in self._alive(job.plan).messages(job) if LINUX else _messages(job):
+            for message in self._alive(job.plan).messages(job):
                 yield job.key, message
 
-    def _alive(self, plan: Plan) -> _Bench:
-        """The bench, started anew when there is none for this plan or it has died."""
-        if self._bench is None or not self._bench.serves(plan):
-            self._bench = self._stack.enter_context(_Bench(plan))
-        return self._bench
+    def _alive(self, plan: Plan) -> _Bench | _Alone:
+        """Where judges come from, started anew when there is nothing for this plan or it has died."""
+        if self._warm is None or not self._warm.serves(plan):
+            self._stack.close()
+            forks = LINUX and not plan.fresh
+            warm: _Bench | _Alone = _Bench(plan) if forks else _Alone(plan, lasting=self._lasting)
+            self._stack.enter_context(warm)
+            self._warm = warm
+        return self._warm
 
 
 class _Bench:
@@ -162,31 +174,50 @@ class _Bench:
         return f"the process that judges come from ended with exit code {self._process.wait()}"
 
 
-def _messages(job: Job) -> Iterator[Message]:
-    """What one judge in a fresh interpreter says, to its end."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe(duplex=False)
-    what = (theirs, asdict(job.plan), list(job.submissions), job.finished)
-    process = context.Process(target=_run_judge, args=what, daemon=False)
-    process.start()
-    theirs.close()
-    over = False
-    try:
-        while not over:
-            message = json.loads(ours.recv_bytes())
-            over = message["event"] == "done"
-            yield message
-    except (EOFError, OSError):
-        process.join()
-        over = True
-        words = _last_words(Path(job.plan.scratch) / "judge.log")
-        why = f"the judge's process ended with exit code {process.exitcode}{words}"
-        yield {"event": "lost", "text": why}
-    finally:
-        if not over:
-            process.kill()
-        process.join()
-        ours.close()
+class _Alone:
+    """One judge in a fresh interpreter, seen from the coordinator, for one job after another. A context manager."""
+
+    def __init__(self, plan: Plan, *, lasting: bool) -> None:
+        self._plan = plan
+        self._lasting = lasting
+
+    def __enter__(self) -> _Alone:
+        context = multiprocessing.get_context("spawn")
+        self._channel, theirs = context.Pipe()
+        what = (theirs, asdict(self._plan), self._lasting)
+        self._process = context.Process(target=_run_judges, args=what, daemon=False)
+        self._process.start()
+        theirs.close()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._channel.close()
+        self._process.kill()
+        self._process.join()
+
+    def serves(self, plan: Plan) -> bool:
+        """Whether it can judge by this plan."""
+        return self._process.is_alive() and plan == self._plan
+
+    def messages(self, job: Job) -> Iterator[Message]:
+        """What it says of a job, to the end. Left in the middle, it is ended: it would go on saying the rest."""
+        over = False
+        try:
+            self._channel.send((list(job.submissions), job.finished))
+            while not over:
+                message = json.loads(self._channel.recv_bytes())
+                over = message["event"] == "done"
+                yield message
+        except (EOFError, OSError):
+            self._process.join()
+            over = True
+            words = _last_words(Path(self._plan.scratch) / "judge.log")
+            why = f"the judge's process ended with exit code {self._process.exitcode}{words}"
+            yield {"event": "lost", "text": why}
+        finally:
+            if not over:
+                self._process.kill()
+                self._process.join()
 
 
 def _last_words(log: Path) -> str:
@@ -196,30 +227,52 @@ def _last_words(log: Path) -> str:
     return ""
 
 
-def _run_judge(connection: Connection, plan: dict[str, Any], submissions: list[Submission], finished: Finished) -> None:
-    """The judge's process: Ctrl-C is the coordinator's, its end is ours too, and pytest's output goes to a log."""
+def _run_judges(connection: Connection, of_plan: dict[str, Any], lasting: bool) -> None:
+    """The judge's process: Ctrl-C is the coordinator's, its end is ours too, and pytest's output goes to a log.
+
+    Before it imports torch it starts the first of the interpreters in which student code runs, which does so too.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
     os.environ.update(ONE_THREAD)  # before torch is imported
-    log = os.open(Path(plan["scratch"]) / "judge.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    plan = Plan(**of_plan)
+    log = os.open(Path(plan.scratch) / "judge.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     for stream in (1, 2):
         os.dup2(log, stream)
-    from grader.judge import judge  # torch comes with it
 
     def say(event: str, **values: Any) -> None:
         connection.send_bytes(json.dumps({"event": event, **values}).encode())
 
-    try:
-        judge.judge(Plan(**plan), submissions, say, finished)
-    except errors.GraderError as e:
-        say("error", type=type(e).__name__, text=str(e))
-    say("done")
+    with contextlib.closing(_interpreters(plan, lasting=lasting)) as workers:
+        from grader.judge import judge  # torch comes with it
+
+        with contextlib.suppress(EOFError):  # the coordinator wants no more
+            while True:
+                submissions, finished = connection.recv()
+                try:
+                    judge.judge(plan, submissions, say, finished, workers=workers)
+                except errors.GraderError as e:
+                    say("error", type=type(e).__name__, text=str(e))
+                say("done")
+
+
+def _interpreters(plan: Plan, *, lasting: bool) -> Fresh:
+    """What workers come from: one for all layers, and one for each network; more when the judge is to last."""
+    folder = Path(plan.scratch) / "workers"
+    folder.mkdir(exist_ok=True)
+    expected = math.inf
+    if not lasting:
+        with contextlib.suppress(errors.GraderError):  # the judge says so
+            spec = assignment.load(Path(plan.assignment))
+            asked = [q for q in spec.questions if q.id in plan.questions or not plan.questions]
+            expected = any(not q.network for q in asked) + sum(q.network is not None for q in asked)
+    return Fresh(folder, expected)
 
 
 def _end_with_parent() -> None:
     """A judge in the middle of a training says nothing for minutes, so a thread watches for the coordinator's end."""
     parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101  # only ever run by _messages
+    assert parent is not None  # noqa: S101  # only ever run by _Alone
 
     def watch() -> None:
         parent.join()

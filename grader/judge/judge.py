@@ -65,10 +65,12 @@ def judge(
     say: Say,
     finished: Finished | None = None,
     shared: Shared | None = None,
+    workers: Fresh | None = None,
 ) -> None:
     """Judge all submissions, or those that are dealt to this judge, and say what happens.
 
-    What is `finished` of them is not judged again. Raises the exceptions of errors.py for what the instructor mends.
+    What is `finished` of them is not judged again. `workers` is where they come from if this machine cannot fork.
+    Raises the exceptions of errors.py for what the instructor mends.
     """
     torch.set_num_threads(1)
     spec = assignment.load(Path(plan.assignment))
@@ -85,8 +87,11 @@ def judge(
             f"you have read the submissions."
         )
     with contextlib.ExitStack() as stack:
-        chosen, crew = _crew(chosen, plan, secrets, shared, preludes(submissions)[0])
-        stack.enter_context(contextlib.closing(crew))
+        if workers and not chosen.forks:
+            crew: Source = workers
+        else:
+            chosen, crew = _crew(chosen, plan, secrets, shared, preludes(submissions)[0])
+            stack.enter_context(contextlib.closing(crew))
         setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
         level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
         say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)

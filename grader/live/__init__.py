@@ -24,7 +24,7 @@ import torch
 
 from grader import assignment as assignments
 from grader.assignment import Assignment, Question
-from grader.errors import UsageError
+from grader.errors import AssignmentError, UsageError
 from grader.judge.case import Case, Work
 from grader.judge.plugin import Plugin, options
 from grader.live.here import Crew, shell
@@ -35,9 +35,8 @@ from grader.report import phrases
 from grader.report.wording import LANGUAGES
 from grader.student import Student
 
-QUIET = [
-    word for plugin in ("faulthandler", "logging", "threadexception", "unraisableexception") for word in ("-p", plugin)
-]
+WITHOUT = ["-p", "no:faulthandler"]  # it wants a stderr that is a file, which a notebook's is not
+RAN = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
 
 
 def check(*questions: str, assignment: str | Path | None = None, lang: str = "") -> Checked:
@@ -84,9 +83,11 @@ def checked(spec: Assignment, asked: Sequence[Question], names: Names, lang: str
     plugin = Plugin(work)
     files = [path for q in asked if (path := spec.checks_folder / f"test_{q.id}.py").is_file()]
     with _left_as_it_was(spec.checks_folder):
-        pytest.main([*options(files), *QUIET, "--capture=no"], plugins=[plugin])
+        code = pytest.main([*options(files), *WITHOUT], plugins=[plugin])
     if plugin.fault:
         raise plugin.fault
+    if code not in RAN:
+        raise AssignmentError(f"pytest could not run the public checks of {spec.id} ({pytest.ExitCode(code).name}).")
     results = cases[0].results if cases else {}
     say = phrases.of(lang, spec.id, (spec.folder,))
     found = tuple(phrases.question(_result(q, results), say) for q in asked)

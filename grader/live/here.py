@@ -51,9 +51,12 @@ class Crew:
     def __init__(self, names: Names) -> None:
         self._worker = Here(names)
 
-    def worker(self, *_: object) -> Any:  # a Worker in all that is asked of it, and no process
+    def worker(self, *_: object, **__: object) -> Any:  # a Worker in all that is asked of it, and no process
         """The worker."""
         return self._worker
+
+    def rest(self) -> None:
+        """Nothing is kept."""
 
     def close(self) -> None:
         """Nothing is kept."""
@@ -118,8 +121,8 @@ class LiveDesk(Desk):
     def _answer(self, name: str) -> object:
         return own_copy(self._found[name])
 
-    def _bound(self, name: str) -> Bound:
-        return Bound(NO_FILE, name, self._answer(name), name)
+    def _bound(self, name: str) -> tuple[Bound, tuple[str, ...]]:
+        return Bound(NO_FILE, name, self._answer(name), name), ()
 
     def _read_names(self, question: dict[str, Any]) -> dict[str, Any]:
         taken = {other["name"] for other in question["others"]}

@@ -25,6 +25,9 @@ from grader.sandbox import Sandbox
 MOST_LOSSES = 3
 WITH_VISION = ("torch", "torchvision")
 IMPORTS_VISION = re.compile(rb"\b(?:import|from)\s[^\"\\\n]{0,200}\btorchvision\b")
+PARTS = re.compile(rb"optim|export|compile|dynamo|torch\.fx|torchvision")
+"""What code names that needs the parts of torch for networks written down, which take seconds to load."""
+MAKES_NETWORKS = re.compile(rb"Module|Sequential|models|hub")
 Prelude = tuple[str, ...]
 """The modules that a zygote has imported."""
 T = TypeVar("T")
@@ -38,6 +41,14 @@ def prelude(texts: Iterable[bytes]) -> Prelude:
     return WITH_VISION if any(IMPORTS_VISION.search(text) for text in texts) else PLAIN
 
 
+def practises(texts: Iterable[bytes], *, networks: bool) -> bool:
+    """Whether the parts of torch for networks are worth loading for these files; `networks`: a question asks for one.
+
+    By their text alone, as above: a worker that has to loads them by itself.
+    """
+    return any(PARTS.search(text) or (networks and MAKES_NETWORKS.search(text)) for text in texts)
+
+
 def preludes(submissions: Iterable[Submission]) -> tuple[Prelude, ...]:
     """Those of a class, the smaller first; the plain one where nothing was handed in."""
     return tuple(sorted({prelude(f.data for f in s.files) for s in submissions}, key=len)) or (PLAIN,)
@@ -46,8 +57,11 @@ def preludes(submissions: Iterable[Submission]) -> tuple[Prelude, ...]:
 class Source(Protocol):
     """What workers come from."""
 
-    def worker(self, allowance: Allowance, prelude: Prelude = PLAIN) -> Worker:
-        """A fresh worker, with these modules imported already where that can be. Raises `WorkerLost`."""
+    def worker(self, allowance: Allowance, prelude: Prelude = PLAIN, *, networks: bool = True) -> Worker:
+        """A fresh worker, with these modules imported already where that can be, and what networks need.
+
+        Raises `WorkerLost`.
+        """
 
     def rest(self) -> None:
         """Give back the memory that only the next worker will need."""
@@ -110,7 +124,7 @@ class Crew:
         self._lock = threading.Lock()
         self._zygotes: dict[Prelude, Lent] = {first: self._start(first)}
 
-    def worker(self, allowance: Allowance, prelude: Prelude = PLAIN) -> Worker:
+    def worker(self, allowance: Allowance, prelude: Prelude = PLAIN, **_: bool) -> Worker:
         """A fresh worker of the zygote that has imported these modules."""
         return self._living(prelude).worker(allowance)
 

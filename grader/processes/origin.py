@@ -30,8 +30,10 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 5.0
 PLAIN = ("torch",)
-LAYERS = "--layers"
-"""The zygote's option: no question has a network."""
+LAYERS, FEW = "--layers", "--few"
+"""The zygote's options: no question has a network; it is to have few workers."""
+COMPILER = "torch._dynamo"
+"""What torch loads to write a network down: most of the time that the first one takes."""
 
 
 class Lent:
@@ -100,8 +102,8 @@ class Zygote(Lent):
 
     Its workers stand behind the walls of `sandbox`, and each shows anew that it reaches that level. `secrets` are
     folders that each worker must fail to list. Without `networks` it does not practise writing a network down, which
-    takes seconds: for questions that have none. Without `wait` it gets warm while others work; `ready` waits for it.
-    Raises `SandboxUnavailable` and `WorkerLost`.
+    takes seconds: for questions that have none. For `few` workers it leaves out what pays for many alone. Without
+    `wait` it gets warm while others work; `ready` waits for it. Raises `SandboxUnavailable` and `WorkerLost`.
     """
 
     def __init__(
@@ -112,15 +114,17 @@ class Zygote(Lent):
         secrets: tuple[Path, ...] = (),
         *,
         networks: bool = True,
+        few: bool = False,
         wait: bool = True,
     ) -> None:
         blueprint = sandbox.blueprint if sandbox else Blueprint()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         super().__init__(scratch, ours, 0, sandbox.isolation.level if sandbox and blueprint.walls else 0)
         self._trap = Trap(secrets)
+        options = [option for option, is_wanted in ((LAYERS, not networks), (FEW, few)) if is_wanted]
         with theirs:
             try:
-                self._process = self._started(theirs.fileno(), prelude if networks else (LAYERS, *prelude), blueprint)
+                self._process = self._started(theirs.fileno(), (*options, *prelude), blueprint)
             except OSError as e:
                 ours.close()
                 self._trap.close()
@@ -169,40 +173,73 @@ class Zygote(Lent):
 
 
 class Fresh:
-    """Where a zygote cannot fork: each worker is a new interpreter."""
+    """Where a zygote cannot fork: each worker is a new interpreter.
 
-    def __init__(self, scratch: Path) -> None:
+    To start one and import torch takes seconds. So one more than is wanted gets warm beforehand, while others work, as
+    long as workers are `expected`.
+    """
+
+    def __init__(self, scratch: Path, expected: float = 0) -> None:
         self._scratch = scratch
+        self._expected = expected
+        self._next: _Interpreter | None = None
+        self._prepare()
 
-    def worker(self, allowance: Allowance, prelude: tuple[str, ...] = PLAIN) -> Worker:  # noqa: ARG002  # as Source
-        """A fresh worker; it imports for itself."""
-        from grader.processes.process import started
+    def _prepare(self) -> None:
+        if self._expected > 0:
+            self._expected -= 1
+            self._next = _Interpreter(self._scratch)
 
-        log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
-        process = subprocess.Popen(
-            [
-                *_python(),
-                "-m",
-                "grader.untrusted.zygote",
-                "--fresh",
-                str(allowance.memory_bytes),
-                str(allowance.cpu_seconds),
-            ],
-            env=clean_environment(self._scratch),
-            cwd=self._scratch,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log,
-            start_new_session=os.name == "posix",
-        )
-        life = FreshLife(process, log, allowance.output_bytes)
-        return started(PipeChannel(process, life.kill), life, allowance)
+    def worker(self, allowance: Allowance, prelude: tuple[str, ...] = PLAIN, *, networks: bool = True) -> Worker:
+        """A fresh worker, with these modules imported, and what networks need."""
+        mine, self._next = self._next or _Interpreter(self._scratch), None
+        self._prepare()
+        return mine.worker(allowance, (*prelude, COMPILER) if networks else prelude)
 
     def rest(self) -> None:
-        """Nothing is kept."""
+        """Nothing is kept for long."""
 
     def close(self) -> None:
-        """Nothing is kept."""
+        """End the one that nobody wanted."""
+        if self._next:
+            self._next.end()
+        self._next = None
+
+
+class _Interpreter:
+    """A fresh interpreter that gets warm, and becomes a worker once."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
+        self._process = subprocess.Popen(
+            [*_python(), "-m", "grader.untrusted.zygote", "--fresh"],
+            env=clean_environment(scratch),
+            cwd=scratch,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            start_new_session=os.name == "posix",
+        )
+
+    def worker(self, allowance: Allowance, modules: tuple[str, ...]) -> Worker:
+        """The worker that it becomes, with these limits."""
+        from grader.processes.process import started
+
+        plan = {"memory_bytes": allowance.memory_bytes, "cpu_seconds": allowance.cpu_seconds, "modules": modules}
+        assert self._process.stdin is not None  # noqa: S101  # opened with a pipe
+        with contextlib.suppress(OSError):  # of one that has ended already the wait for its "ready" tells
+            self._process.stdin.write(json.dumps(plan).encode() + b"\n")
+            self._process.stdin.flush()
+        life = FreshLife(self._process, self._log, allowance.output_bytes)
+        return started(PipeChannel(self._process, life.kill), life, allowance)
+
+    def end(self) -> None:
+        """Stop it before it has become anything."""
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout, self._log):
+            with contextlib.suppress(OSError):
+                stream.close()  # type: ignore[union-attr]  # opened with pipes
+        self._process.wait()
 
 
 def _python() -> list[str]:

@@ -19,7 +19,7 @@ from grader.assignment import Answer, Assignment, Limits, Question
 from grader.errors import WorkerLost
 from grader.model import File, Verdict
 from grader.processes import advice
-from grader.processes.crew import Patience, Source, prelude
+from grader.processes.crew import Patience, Source, practises, prelude
 from grader.processes.process import KILL, Allowance, Unanswered, Worker
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
@@ -55,6 +55,7 @@ class Station:
     ) -> None:
         self._patience = patience or Patience()
         self._prelude = prelude(f.data for f in files)
+        self._practises = practises((f.data for f in files), networks=any(q.network for q in questions))
         self._files = files
         self.questions = questions
         self._assignment = assignment
@@ -145,7 +146,7 @@ class Station:
         limits = self.limits
         cpu_seconds = int(limits.wall_seconds * 4 + 60)
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
-        self._worker = self._crew.worker(allowance, self._prelude)
+        self._worker = self._crew.worker(allowance, self._prelude, networks=self._practises)
         self._completed.clear()
         found = self._ask_worker(self._load_request(), self._assignment.limits.wall_seconds)
         self._take(self._accepted(found, "the submission"))

@@ -207,12 +207,15 @@ class Desk:
     def _model(self, request: wire.Message) -> tuple[nn.Module, str]:
         """The network that a request asks for, and what is to be said of how it was made."""
         network = request.body["network"]
-        name = request.body["name"]
-        assert self._reading is not None  # noqa: S101  # the judge loads first
-        bound = self._reading.network(name)
+        bound, told = self._bound(request.body["name"])
         made = makers.made(bound, tuple(network["input_shape"]), network["classes"], request.body["seed"])
-        filled = dict.fromkeys((*self._reading.told(name), *settings.said()))
+        filled = dict.fromkeys((*told, *settings.said()))
         return made.model, "; ".join(filter(None, (made.note, *filled)))
+
+    def _bound(self, name: str) -> tuple[makers.Bound, tuple[str, ...]]:
+        """What a name is bound to that should be a network, and what is to be said of how it was found."""
+        assert self._reading is not None  # noqa: S101  # the judge loads first
+        return self._reading.network(name), self._reading.told(name)
 
 
 def recipe_body(recipe: Recipe) -> dict[str, Any]:
