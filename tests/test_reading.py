@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from torch import nn
 
+from grader.untrusted.reading import Reading
 from tests.read import names, notebook_of, read
 
 NETWORK = """\
@@ -104,6 +105,68 @@ def test_a_network_inside_a_function_is_out_of_reach_and_said() -> None:
     main = f"def main(classes):\n{inner.replace('10)', 'classes)')}"
     message = names(read(notebook_of(IMPORTS, main), "q6_lenet"))["LeNet"]["message"]
     assert message.startswith("LeNet is there only inside main() (submission.ipynb, cell 2, line 2)")
+
+
+def rule(reading: Reading, name: str) -> str:
+    return str(names(reading)[name].get("rule") or names(reading)[name]["message"])
+
+
+def test_a_network_that_main_makes_is_found_by_its_name_and_else_by_what_it_does() -> None:
+    made = "nn.Sequential(nn.Conv2d(3, 6, 5), nn.Flatten(), nn.Linear(6 * 28 * 28, 10))"
+    for name, found in (
+        ("net", "net was taken for LeNet, by its name"),
+        ("thing", "thing was taken for LeNet: it alone"),
+    ):
+        said = rule(read(notebook_of(IMPORTS, f"def main(lr):\n    {name} = {made}"), "q6_lenet"), "LeNet")
+        assert said.startswith(found)
+        assert said.endswith("it stands within main() and is read as if it stood outside")
+
+
+@pytest.mark.parametrize(
+    ("more", "how"),
+    [
+        ("model = Mine()", "it alone is made into a network"),
+        ("def main():\n    model = Mine()", "it alone is made into a network"),
+        ('models = {"lenet": Mine, "base": Other}', "it alone is called 'lenet'"),
+    ],
+)
+def test_of_two_that_fit_the_one_that_is_used_is_taken(more: str, how: str) -> None:
+    book = notebook_of(IMPORTS, network("Mine"), network("Other"), more)
+    assert rule(read(book, "q6_lenet"), "LeNet") == f"Mine was taken for LeNet: of Mine, Other {how}"
+
+
+def test_of_two_near_names_the_one_that_fits_is_taken() -> None:
+    book = notebook_of(IMPORTS, network("LeNetA", classes=100), network("LeNetB"))
+    assert rule(read(book, "q6_lenet"), "LeNet").startswith(
+        "LeNetB was taken for LeNet: of LeNetA, LeNetB it alone maps"
+    )
+    both = notebook_of(IMPORTS, network("LeNetA"), network("LeNetB"))
+    assert rule(read(both, "q6_lenet"), "LeNet").endswith(
+        "LeNetA, LeNetB each map (N, 3, 32, 32) to (N, 10): name the right one LeNet"
+    )
+
+
+def test_what_is_like_the_name_and_was_not_taken_is_said() -> None:
+    book = notebook_of(IMPORTS, network("Lenet"), network("LeNet"), "lenet = LeNet()")
+    assert rule(read(book, "q6_lenet"), "LeNet").endswith("; Lenet is like it in name and not taken")
+
+
+@pytest.mark.parametrize("last", ["", "net = net.cuda()"])
+def test_what_is_made_of_the_other_network_is_no_answer_for_being_called_net(last: str) -> None:
+    book = notebook_of(IMPORTS, network("EfficientNet", depthwise=True), "net = EfficientNet()", last)
+    assert "nothing is named LeNet or alike" in rule(read(book, "q6_lenet"), "LeNet")
+    assert rule(read(book, "q7_efficientnet"), "EfficientNet").startswith("EfficientNet was found under its own name")
+
+
+def test_a_choice_by_a_setting_that_nobody_knows_is_left_open_and_named_where_nothing_else_tells() -> None:
+    chosen = "from options import opt\nnet = {'%s': Mine, 'base': Other}[opt.model]()"
+    said = [
+        rule(read(notebook_of(IMPORTS, network("Mine"), network("Other"), chosen % label), "q6_lenet"), "LeNet")
+        for label in ("lenet", "best")
+    ]
+    assert said[0] == "Mine was taken for LeNet: of Mine, Other it alone is called 'lenet'"
+    assert said[1].startswith("opt.model has no value here")
+    assert said[1].endswith("Mine, Other each map (N, 3, 32, 32) to (N, 10): name the right one LeNet")
 
 
 # ------------------------------------------------------------------------------------------------------ own modules

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from grader.source import settings
 from grader.source.running import Missing
 from grader.untrusted import shims
 
@@ -23,6 +24,7 @@ def shimmed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     places += [(torch.hub, "load"), (torch.hub, "download_url_to_file"), *((torch, name) for name in shims.FACTORIES)]
     for module in list(sys.modules.values()):
         places += [(module, k) for k, v in list(getattr(module, "__dict__", {}).items()) if v is fetch]
+    places.append((argparse.ArgumentParser, "parse_known_args"))
     for owner, name in places:
         monkeypatch.setattr(owner, name, getattr(owner, name))
     monkeypatch.setattr(sys, "meta_path", list(sys.meta_path))
@@ -47,6 +49,30 @@ def test_a_parser_of_arguments_takes_its_defaults() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--hidden", default=30)
     assert parser.parse_args().hidden == 30
+
+
+@pytest.mark.usefixtures("shimmed")
+def test_an_argument_that_must_be_given_is_a_setting() -> None:
+    settings.install(10, 3, 32)
+    parser = argparse.ArgumentParser()
+    for option in ("data", "--num-classes", "--net"):
+        parser.add_argument(option, **({"required": True} if option[0] == "-" else {}))
+    found = parser.parse_args()
+    assert found.num_classes == 10
+    with pytest.raises(settings.Unset, match="--net has no value here"):
+        assert found.net == "lenet"
+    with pytest.raises(settings.Unset, match="data has no value here"):
+        open(found.data + "/train")  # noqa: PTH123, SIM115  # as students write it
+    assert parser.parse_args(["x", "--num-classes", "7", "--net", "lenet"]).net == "lenet"
+
+
+@pytest.mark.usefixtures("shimmed")
+@pytest.mark.parametrize("line", ["from easydict import EasyDict as D", "from munch import Munch as D"])
+def test_settings_with_dots_are_there_without_their_package(line: str) -> None:
+    shims.StandIns(()).install()
+    space: dict[str, object] = {}
+    exec(f"{line}\ncfg = D(net=dict(size=5))\ncfg.lr = cfg.net.size + 1", space)  # noqa: S102  # as the worker runs it
+    assert space["cfg"] == {"net": {"size": 5}, "lr": 6}
 
 
 @pytest.mark.usefixtures("shimmed")
@@ -118,6 +144,7 @@ class Lit(pl.LightningModule):
         self.save_hyperparameters()
         self.fc = torch.nn.Linear(3, 2)
         self.stop = EarlyStopping("loss")
+        self.twice = self.hparams.lr + self.hparams["lr"]
     def forward(self, x):
         self.log("mean", x.mean())
         return self.fc(x.to(self.device))
