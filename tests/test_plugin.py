@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -10,6 +14,7 @@ from safetensors.torch import save_file
 
 from grader.errors import AssignmentError
 from grader.judge.case import Case, Work
+from grader.judge.memory import EVERY
 from grader.judge.plugin import Plugin, options
 from grader.model import CheckResult, Submission, Verdict
 from grader.processes.crew import Crew
@@ -36,7 +41,7 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
 def judge(zygote: Crew) -> Judge:
     """One session over some submissions; the results by student and check."""
 
-    def judge(tiny: Tiny, *submissions: Submission, reference: bool = True) -> Results:
+    def judge(tiny: Tiny, *submissions: Submission, reference: bool = True, measure: Any = None) -> Results:
         spec = tiny.write().load()
         results: Results = {}
 
@@ -50,7 +55,7 @@ def judge(zygote: Crew) -> Judge:
                 reference=Reference(tiny.reference, spec) if reference else None,
                 submissions=list(submissions),
                 open=lambda s: Student(s, spec, zygote),
-                measure=None,
+                measure=measure,
                 began=lambda _: None,
                 checked=lambda *_: None,
                 decided=lambda *_: None,
@@ -87,6 +92,25 @@ def test_a_second_assignment_is_graded_without_a_change_of_the_engine(judge: Jud
 def test_without_the_reference_only_the_public_checks_run(judge: Judge, tmp_path: Path):
     results = judge(Tiny(tmp_path), submission("ada", RIGHT), reference=False)
     assert {name: r.points for name, r in results["ada"].items()} == {"test_small": 1}
+
+
+def test_what_is_left_of_measured_students_is_let_go_also_when_it_refers_to_itself(judge: Judge, tmp_path: Path):
+    left: WeakSet[Student] = WeakSet()
+
+    def measure(student: Student) -> Future[dict[str, Any]]:
+        student.ring = student  # type: ignore[attr-defined]  # as the frames of an exception are one
+        left.add(student)
+        done: Future[dict[str, Any]] = Future()
+        done.set_result({})
+        return done
+
+    tiny = checked("def test_slow(one_batch):\n    pass\n", tmp_path, test_slow="{ points = 1 }")
+    gc.disable()
+    try:
+        judge(tiny, *(submission(f"s{n}", RIGHT) for n in range(3 * EVERY)), measure=measure)
+    finally:
+        gc.enable()
+    assert len(left) <= EVERY + 1
 
 
 @pytest.mark.parametrize(

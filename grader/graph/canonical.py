@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from grader.graph.batches import sizes
+from grader.graph.batches import Sizes, sizes
 from grader.graph.parsing import parse
 from grader.graph.program import Caps, Graph, Program
 from grader.graph.writer import Writer
@@ -42,6 +42,12 @@ def canonical(ir: object, caps: Caps = Caps()) -> list[Any]:  # noqa: B008  # a 
 def fingerprint(ir: object, caps: Caps = Caps()) -> str:  # noqa: B008  # a frozen value
     """SHA-256 of the canonical form, in hex; the weights have no part in it. Raises Refused."""
     return fingerprint_of(canonical_of(parse(ir, caps), caps))
+
+
+def digests(ir: object, tensors: Mapping[str, Tensor], caps: Caps = Caps()) -> tuple[str, str]:  # noqa: B008  # frozen
+    """Fingerprint and weights' digest of a captured network, whose form is worked out once. Raises Refused."""
+    form = canonical_of(parse(ir, caps), caps)
+    return fingerprint_of(form), digest_of(form, tensors)
 
 
 def weights_digest(ir: object, tensors: Mapping[str, Tensor], caps: Caps = Caps()) -> str:  # noqa: B008  # frozen
@@ -67,12 +73,14 @@ def digest_of(form: Canonical, tensors: Mapping[str, Tensor]) -> str:
 def canonical_of(program: Program, caps: Caps) -> Canonical:
     """The canonical form of a checked network. Raises Refused."""
     order: dict[str, int] = {}
-    graphs = [_form(program, graph, caps, order) for graph in (program.train, program.eval)]
+    train = sizes(program, program.train, caps)
+    both = train if program.eval == program.train else sizes(program, program.eval, caps)  # it is most of the time
+    graphs = [_form(program, graph, found, order) for graph, found in ((program.train, train), (program.eval, both))]
     tensors = [[list(t.shape), str(t.dtype), t.kind] for t in (program.by_name[name] for name in order)]
     return Canonical([list(program.input_shape), tensors, *graphs], tuple(order))
 
 
-def _form(program: Program, graph: Graph, caps: Caps, order: dict[str, int]) -> list[Any]:
-    writer = Writer(program, graph, sizes(program, graph, caps))
+def _form(program: Program, graph: Graph, found: Sizes, order: dict[str, int]) -> list[Any]:
+    writer = Writer(program, graph, found)
     writer.write()
     return writer.numbered(order)

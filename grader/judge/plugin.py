@@ -21,6 +21,7 @@ from grader.assignment import CheckSpec, Question
 from grader.errors import AssignmentError, GraderError
 from grader.judge.case import Case, CheckKey, Work
 from grader.judge.fixtures import Fixtures, Turn
+from grader.judge.memory import Memory
 from grader.judge.outcomes import Outcome, badness, read_off, settle
 from grader.model import Submission, Verdict, Visibility
 
@@ -46,6 +47,7 @@ class Plugin:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._fixtures = Fixtures(work)
+        self._memory = Memory()
         self._questions = {q.id: q for q in work.only or work.assignment.questions}
         self._checks: dict[pytest.Item, Check] = {}
         self.collection_faults: list[str] = []
@@ -154,6 +156,8 @@ class Plugin:
             if question.id not in case.judged:
                 self._decide(case, question)
         self._work.finish(case)
+        if case.measured:
+            self._memory.finished()
 
     def _expected_here(self, spec: CheckSpec) -> bool:
         """Hidden checks are there only with the reference."""

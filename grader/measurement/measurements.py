@@ -234,6 +234,7 @@ class Measurements:
             recipe_name=started.recipe_name,
             recipe=started.recipe,
             rebuilt=rebuilt,
+            fingerprint=started.network.fingerprint if started.network else "",
             method=started.method,
             reason=outcomes.reason(started),
         )

@@ -21,12 +21,13 @@ def of_student(student: Student, name: str, more: int = 0) -> CapturedNetwork:
 
 
 class Networks:
-    """The reference's networks, made ready once, and the baselines."""
+    """The reference's networks and its baselines, made ready once, and the student's baselines."""
 
     def __init__(self, assignment: Assignment, reference: Reference) -> None:
         self._assignment = assignment
         self._reference = reference
         self._ready: dict[tuple[str, str, int], CapturedNetwork] = {}
+        self._baselines: dict[str, tuple[CapturedNetwork, int, int]] = {}
 
     def of_reference(self, file: str, name: str, more: int = 0) -> CapturedNetwork:
         """A network of the reference's: the canonical form of an EfficientNet costs a second."""
@@ -41,6 +42,8 @@ class Networks:
             name = self._assignment.question(spec.question).answers[0].name
             rebuilt = student.network(name)
             return of_student(student, name), rebuilt.parameter_count, rebuilt.flops
-        network = self.of_reference(str(spec.file), str(spec.name))
-        rebuilt = rebuild(network.ir, network.tensors)
-        return network, rebuilt.parameter_count, rebuilt.flops
+        if spec.id not in self._baselines:
+            network = self.of_reference(str(spec.file), str(spec.name))
+            rebuilt = rebuild(network.ir, network.tensors)
+            self._baselines[spec.id] = network, rebuilt.parameter_count, rebuilt.flops
+        return self._baselines[spec.id]

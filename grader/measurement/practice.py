@@ -105,11 +105,13 @@ class Practice:
         return Measured(result, "", (), (), unscored, unscored)
 
     def _result(self, student: Student, started: Started, training: Training) -> ModelResult:
+        rebuilt = student.network(started.question.answers[0].name)
         subject = Subject(
             question=started.question,
             recipe_name=started.recipe_name,
             recipe=started.recipe,
-            rebuilt=student.network(started.question.answers[0].name),
+            rebuilt=rebuilt,
+            fingerprint=rebuilt.fingerprint,
             method=METHOD,
             reason=REASON,
         )

@@ -18,12 +18,16 @@ from grader.training import Training
 
 @dataclass(frozen=True)
 class Subject:
-    """A network in a measurement; `rebuilt` is None where it has no graph. `method`, `reason`: how it was trained."""
+    """A network in a measurement; `rebuilt` is None where it has no graph, and then `fingerprint` is "".
+
+    `method`, `reason`: how it was trained.
+    """
 
     question: Question
     recipe_name: str
     recipe: Recipe
     rebuilt: rebuild.Network | None
+    fingerprint: str
     method: str
     reason: str
 
@@ -89,7 +93,7 @@ class Results:
             data_name=part.name,
             stand_in=part.stand_in,
             graded=subject.recipe.graded,
-            fingerprint=rebuilt.fingerprint if rebuilt else "",
+            fingerprint=subject.fingerprint,
             mistakes=mistakes.worst(training.logits.numpy(), truth, part.test_images.numpy(), part.classes),
             asked_layers=asked.layers,
             asked_parts=asked.parts,

@@ -73,7 +73,7 @@ def captured(ir: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> CapturedNe
     """A captured network with its digests. Raises grader.graph.rebuild.Refused."""
     from grader.graph import canonical
 
-    return CapturedNetwork(ir, tensors, canonical.fingerprint(ir), canonical.weights_digest(ir, tensors))
+    return CapturedNetwork(ir, tensors, *canonical.digests(ir, tensors))
 
 
 def identity(network: CapturedNetwork | PythonNetwork) -> list[Any]:
