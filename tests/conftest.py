@@ -27,9 +27,10 @@ ROWS = {"train": 1500, "test": 800}  # enough of the shuffled rows to hold so ma
 
 # Begun first, the longest before the others: a long file that is begun last keeps one process busy and none beside it.
 LONG = (
-    *("submissions", "attacks", "engines_cluster", "architecture", "crew", "situations", "lms_runs", "grading_again"),
-    *("resume", "trainer", "checking", "cli", "cnn_cifar10", "report_browser", "live", "trainer_pool", "engines"),
-    *("bench", "process", "report", "judge", "plugin", "graph_capture", "graph_rebuild", "lateness", "batch"),
+    *("submissions", "architecture", "attacks", "checking", "measurement", "grading_again", "engines_cluster", "crew"),
+    *("live", "trainer", "resume", "cli", "bench", "batch", "lms_runs", "situations", "engines", "report_browser"),
+    *("sandbox_worker", "process", "cnn_cifar10", "lateness", "station", "trainer_pool", "judge", "plugin", "report"),
+    *("graph_capture", "graph_rebuild", "trainer_class", "doctor", "statistics"),
 )
 PLACES = {f"test_{name}": place for place, name in enumerate(LONG)}
 

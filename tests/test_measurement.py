@@ -95,6 +95,13 @@ def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Crew]:
 
 
 @pytest.fixture(scope="module")
+def trainer(drawn: DataSet) -> Iterator[Trainer]:
+    """For tests that do not count trainings: what one has had trained is there for the next."""
+    with Trainer(drawn) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
 def lenets() -> Assignment:
     """The sixth question of the assignment, with a recipe of two seconds."""
     whole = assignment.load(ROOT / "assignments" / "cnn-cifar10")
@@ -182,12 +189,11 @@ BY_HAND = FUNCTIONS.format(pool="max_pool2d").replace("x = F", "x = x if torch.e
 
 @pytest.mark.parametrize("bound", ["", "LeNet = LeNet()\n"])
 def test_what_has_no_graph_is_trained_again_in_its_worker(
-    measure: Measure, lenets: Assignment, drawn: DataSet, monkeypatch: pytest.MonkeyPatch, bound: str
+    measure: Measure, lenets: Assignment, trainer: Trainer, monkeypatch: pytest.MonkeyPatch, bound: str
 ):
     """A network that was bound ready-made starts each time from the weights that it was handed in with."""
     monkeypatch.setattr(statistics, "near_boundary", lambda *_: True)
-    with Trainer(drawn) as trainer:
-        result = measure(graded(lenets), trainer, {"gil": BY_HAND + bound})["gil"].result
+    result = measure(graded(lenets), trainer, {"gil": BY_HAND + bound})["gil"].result
     assert result is not None
     assert result.method == "trained in its own process"
     accuracies = [s.network for s in result.seeds]
@@ -213,9 +219,8 @@ TABLED = MAX.replace("self.net(x)", "self.net(x) + self.table.mean()").replace(
 )
 
 
-def test_a_table_beside_the_layers_is_flagged_and_costs_nothing(measure: Measure, lenets: Assignment, drawn: DataSet):
-    with Trainer(drawn) as trainer:
-        found = measure(lenets, trainer, {"hal": "import torch\n" + TABLED})["hal"]
+def test_a_table_beside_the_layers_is_flagged_and_costs_nothing(measure: Measure, lenets: Assignment, trainer: Trainer):
+    found = measure(lenets, trainer, {"hal": "import torch\n" + TABLED})["hal"]
     assert found.result is not None
     assert found.notes == ()
     (flag,) = found.flags
