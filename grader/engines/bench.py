@@ -39,6 +39,7 @@ from grader.processes.origin import COMPILER, Zygote
 
 if TYPE_CHECKING:
     from grader.data import DataSet
+    from grader.plan import Plan
 
 FEW = 4
 """A class up to this size is checked sooner where its zygotes leave out what pays for many."""
@@ -75,7 +76,8 @@ class Bench:
         self._scratch = Path(order.plan.scratch) / "workers"
         self._sandbox: sandbox.Sandbox | errors.GraderError
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
-        self._networks = _with_networks(order)
+        self._asks_for_networks = _asks_for_networks(order.plan)
+        self._networks = self._with_networks(order)
         self._few = len(order.submissions) <= FEW
         self._preludes = preludes(order.submissions)
         self._images: DataSet | None = None
@@ -91,7 +93,7 @@ class Bench:
         self._scratch.mkdir(exist_ok=True)
         self._sandbox = self._chosen()
         _import_what_judges_need(networks=self._networks and not self._plan.frugal)
-        if self._plan.train:
+        if self._plan.train and self._asks_for_networks:
             self._images = self._opened()
         for modules, zygote in list(self._zygotes.items()):
             try:
@@ -121,6 +123,10 @@ class Bench:
     def _zygote(self, chosen: sandbox.Sandbox, modules: tuple[str, ...], *, wait: bool) -> Zygote:
         return Zygote(self._scratch, modules, chosen, self._secrets, networks=self._networks, few=self._few, wait=wait)
 
+    def _with_networks(self, order: Order) -> bool:
+        """Whether a question has a network, or a submission names what needs torch's parts for them."""
+        return practises((f.data for s in order.submissions for f in s.files), networks=self._asks_for_networks)
+
     def _opened(self) -> DataSet | None:
         """The images; without them a judge reads them itself, and says what is wrong."""
         from grader import data
@@ -147,7 +153,7 @@ class Bench:
 
     def _practise(self, order: Order) -> None:
         """Let go of the zygotes that know of layers alone when there are networks now."""
-        if _with_networks(order) and not self._networks:
+        if self._with_networks(order) and not self._networks:
             self._networks = True
             for modules in list(self._zygotes):
                 self._zygotes.pop(modules).close()
@@ -286,12 +292,10 @@ def _import_what_judges_need(*, networks: bool) -> None:
     torch.set_num_threads(1)
 
 
-def _with_networks(order: Order) -> bool:
-    """Whether a question has a network, or a submission names what needs torch's parts for them."""
+def _asks_for_networks(plan: Plan) -> bool:
+    """Whether a question that is asked has a network."""
     try:
-        questions = assignment.load(Path(order.plan.assignment)).questions
+        questions = assignment.load(Path(plan.assignment)).questions
     except errors.GraderError:  # a judge says so
         return False
-    asked = [q for q in questions if q.id in order.plan.questions or not order.plan.questions]
-    files = [file.data for s in order.submissions for file in s.files]
-    return practises(files, networks=any(q.network for q in asked))
+    return any(q.network for q in questions if q.id in plan.questions or not plan.questions)
