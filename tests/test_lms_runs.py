@@ -4,20 +4,24 @@ is graded once for all of them, and each says it in its own form.
 
 from __future__ import annotations
 
+import io
 import json
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from grader import batch
+from grader import assignment, batch
 from grader.batch import Journal
-from grader.lms import autograder
+from grader.commands import platforms
+from grader.lms import autograder, capacity, packages
 from grader.lms.autograders import AUTOGRADERS
-from grader.model import Judged, Scorecard, Submission
+from grader.model import Judged, Scorecard, Submission, Verdict
 from grader.plan import Plan
+from tests import interrupted
 from tests.platforms import CANARY, PLACES, packed, started, unpacked, valid, with_canaries
 from tests.tiny import RIGHT, WRONG, Tiny, submission
 
@@ -110,6 +114,27 @@ def test_our_deadline_comes_before_the_platforms(tmp_path: Path):
     results = valid(json.loads((root / "results" / "results.json").read_text()))
     assert "The time of 8 seconds was over" in results["output"], ran.stderr
     assert results["tests"][0]["status"] == "failed"
+
+
+def test_in_a_small_container_a_network_learns_one_batch_and_its_accuracy_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Graded by the engine as it is there, with what the container says of its memory."""
+    (tmp_path / "memory.max").write_text("1400000000")
+    monkeypatch.setattr(capacity, "LIMITS", (tmp_path / "memory.max",))
+    course = interrupted.Course(tmp_path / "course", networks=True).write()
+    toml = course.folder / "assignment" / "assignment.toml"
+    toml.write_text(toml.read_text().replace("cpu-full", "cpu-quick"))
+    spec, root = assignment.load(course.folder / "assignment"), tmp_path / "autograder"
+    made = packages.build(AUTOGRADERS["gradescope"], spec, course.folder / "reference")
+    package = unpacked(zipfile.ZipFile(io.BytesIO(made)), root / "source")
+    (root / "submission").mkdir()
+    (root / "submission" / "hw.py").write_text("import torch\n" + interrupted.NETWORK.format(width=32))
+    done = autograder.run(AUTOGRADERS["gradescope"], root, package, platforms.grade)
+    assert done.faults == []
+    verdicts = {c.id: c.verdict for q in done.card.questions if q.id == "q4_net" for c in q.checks}
+    assert verdicts == {"test_learns": Verdict.PASSED, "test_accuracy": Verdict.UNGRADED}
+    assert valid(json.loads((root / "results" / "results.json").read_text()))["score"] == 1
 
 
 def unpacked_engine(tiny: Tiny, platform: str, folder: Path) -> Path:

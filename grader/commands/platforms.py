@@ -24,6 +24,7 @@ from grader.model import Scorecard, Submission
 from grader.plan import Plan
 
 SHOWN = 5  # names in a message
+ALIASES = {"github": "classroom50"}  # its package holds the workflow
 
 
 def export(
@@ -160,8 +161,7 @@ def package(
     """Make an autograder to upload. It holds the reference: give it to the platform and to nobody else."""
     chosen = _autograder(platform)
     spec = assignment.load(assignment.find(assignment_name))
-    if data and not data.is_file():
-        raise UsageError(f"there is no data file {data}: make one with `grader data prepare`, or leave --data out.")
+    _look_at(data)
     solutions = reference_folder(reference, spec)
     if not (solutions / "checks").is_dir():
         raise UsageError(
@@ -175,25 +175,36 @@ def package(
     return OK
 
 
+def _look_at(data: Path | None) -> None:
+    """Raises `UsageError` or `DataError` when it is no file of images: at the platform every submission would fail."""
+    if data and not data.is_file():
+        raise UsageError(f"there is no data file {data}: make one with `grader data prepare`, or leave --data out.")
+    if data:
+        from grader import data as datasets
+
+        datasets.load(data)
+
+
 def run_there(
     platform: Annotated[str, typer.Argument(help="The platform that this runs at.")],
     root: Annotated[Path, typer.Option("--root", help="The platform's own folder.")],
     kit: Annotated[Path, typer.Option("--package", help="The folder of the unpacked autograder.")],
 ) -> int:
     """Run as an autograder at a platform; the packages of `grader package` call this."""
-    state = autograder.run(_autograder(platform), root, kit, _grade)
+    state = autograder.run(_autograder(platform), root, kit, grade)
     for why in dict.fromkeys(state.faults):
         complain(why)
     return OK if state.finished else SOME_INTERNAL
 
 
 def _autograder(platform: str) -> autograder.Autograder:
+    platform = ALIASES.get(platform, platform)
     if platform not in AUTOGRADERS:
         raise UsageError(f"there is no autograder for {platform!r}: wanted one of {', '.join(AUTOGRADERS)}.")
     return AUTOGRADERS[platform]
 
 
-def _grade(plan: Plan, spec: Assignment, submission: Submission, keep: Keep) -> Scorecard:
+def grade(plan: Plan, spec: Assignment, submission: Submission, keep: Keep) -> Scorecard:
     """Grade one submission; `keep` gets each question the moment it is finished."""
     cards: list[Scorecard] = []
     journal = Journal(keep=lambda _submission, judged: keep(judged))

@@ -150,7 +150,8 @@ def _submission(task: Task, package: Path) -> Submission:
     try:
         taken = intake.take(task.folder, share=share)
     except UsageError as e:
-        return Submission(task.student_id, (), f"Nothing here can be graded: {e}", **known)
+        why = str(e).replace(str(task.folder), "what was handed in")  # students know no folder there
+        return Submission(task.student_id, (), f"Nothing can be graded: {why}", **known)
     only = taken.submissions[0]
     return Submission(only.student_id, only.files, only.problem, only.notes, **known)
 

@@ -146,7 +146,7 @@ def scripts(kit: Kit) -> Mapping[str, str]:  # noqa: ARG001  # the shape of an a
 
 
 ADVICE = (
-    "Give it the largest container, or at least 3 GB of memory, under Settings; building takes some ten minutes. "
-    "Say --timeout here when you raise the limit there."
+    "Give it a container of 3 GB under Settings, or say --pip-options here for CPU builds of PyTorch, which run in the "
+    "smallest. Building takes some ten minutes. Say --timeout here when you raise the limit there."
 )
 AUTOGRADER = Autograder("gradescope", "Gradescope", 600, read, write, scripts, ADVICE)

@@ -34,7 +34,9 @@ def build(
     seconds: float | None = None,
     pip_options: str = "",
 ) -> bytes:
-    """The zip. `seconds` is the platform's own limit."""
+    """The zip. `seconds` is the platform's own limit. Raises `UsageError`; `AssignmentError` where a recipe lacks."""
+    for question in (q for q in spec.questions if q.network and not autograder.public):
+        spec.recipe(question.id, "cpu", "quick")
     limit = seconds or autograder.seconds
     kit = Kit(
         platform=autograder.name,
