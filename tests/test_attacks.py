@@ -29,7 +29,11 @@ from tests import unguarded
 from tests.test_plugin import own_session
 from tests.unguarded import Range
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the Linux walls")]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(1200),  # the first that needs a result waits for the whole suite
+    pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the Linux walls"),
+]
 
 SUITE = attack.suite()
 CASES = attack.cases(SUITE)

@@ -32,7 +32,7 @@ CASES = sorted(p.parent for p in (ROOT / "tests" / "submissions").glob("*/expect
 SOLUTIONS = sorted((ROOT / "reference" / "cnn-cifar10").glob("q*.py"))
 KEYS = {"about", "claims", "points", "pending", "notes", "verdicts", "messages"}
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]  # the first of them waits for the whole class
 
 
 def one_file() -> File:
@@ -88,7 +88,6 @@ def differences(card: Scorecard, expected: dict[str, Any]) -> list[str]:
     return found + [f"nowhere is said {phrase!r}: {said}" for phrase in expected.get("notes", []) if phrase not in said]
 
 
-@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_scorecard_is_as_expected(case: Path, cards: dict[str, Scorecard]) -> None:
     expected = tomllib.loads((case / "expect.toml").read_text(encoding="utf-8"))
