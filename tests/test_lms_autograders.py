@@ -189,6 +189,15 @@ def test_a_small_container_is_spared_and_in_one_that_is_too_small_nothing_learns
     assert (capacity.small(limits), capacity.too_small(limits, cuda=cuda)) == (small, says)
 
 
+@pytest.mark.parametrize(("text", "told"), [("805306368\n", " It has 0.8 GB of memory: "), ("3221225472\n", "")])
+def test_staff_are_told_of_too_little_memory_where_that_may_be_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+):
+    (tmp_path / "memory.max").write_text(text)
+    monkeypatch.setattr(capacity, "LIMITS", (tmp_path / "memory.max",))
+    assert capacity.advice()[: len(told) or None] == told
+
+
 def test_what_a_small_container_had_no_time_for_is_pending_and_not_lost():
     verdicts = (
         Verdict.PASSED,

@@ -314,11 +314,12 @@ def test_feedback_waits_for_pending_points():
 
 
 def test_gradescopes_sheet_is_filled_by_sid_or_address():
-    rows = [["First Name", "SID", "Email", "Total Score", "Max Points"], ["A", "s1", "", "", "100"]]
-    rows += [["B", "", "S2", "9", "100"], ["C", "s9", "c@x", "", "100"]]
+    rows = [["First Name", "SID", "Email", "Total Score", "Max Points"], ["A", "s1", "", "", "89.0"]]
+    rows += [["B", "", "S2", "9", "89.0"], ["C", "s9", "c@x", "", "89.0"]]
     filled = outgoing.PLATFORMS["gradescope"].fill(Sheet(table(rows)), book(card(1), card(2), card(3)), Choices())  # type: ignore[misc]
     assert [row[3] for row in parsed(filled.data)[1:]] == ["1.75", "3.5", ""]
     assert filled.unmatched == ("s3",)
+    assert filled.remarks == ("Gradescope counts this out of 89.0 points, the grading out of 100: change one of them.",)
 
 
 @pytest.mark.parametrize(
@@ -360,7 +361,7 @@ def test_the_command_reads_the_scorecards_and_writes_the_sheet(tmp_path: Path):
     )
     assert (code, parsed((tmp_path / "f.csv").read_bytes())[2][5]) == (0, "0")
     assert "grades written: 1" in said
-    assert "1 left empty, because points are pending (s1)" in " ".join(said.split())
+    assert "1 left alone, because points are pending (s1)" in " ".join(said.split())
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def export(
         pages, count = outgoing.feedback(outgoing.read(sheet), book, choices)
         _write(feedback, pages)
         out.print(f"{feedback}: feedback pages written: {count}", soft_wrap=True)
-    _tell(filled)
+    _tell(filled, "left alone" if sheet else "left empty")
     return OK
 
 
@@ -90,11 +90,11 @@ def _write(path: Path, data: bytes) -> None:
         ) from e
 
 
-def _tell(filled: Filled) -> None:
+def _tell(filled: Filled, left: str) -> None:
     """What was not written, and why."""
     if filled.pending:
         complain(
-            f"{len(filled.pending)} left empty, because points are pending ({_some(filled.pending)}): "
+            f"{len(filled.pending)} {left}, because points are pending ({_some(filled.pending)}): "
             f"mark their explanations, or add --include-pending."
         )
     if filled.unmatched:

@@ -136,7 +136,7 @@ def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> Stat
         return running.tell(f"The time of {kit.seconds:.0f} seconds was over before this was finished.")
     except GraderError as e:
         running.tell("The autograder could not run, at no cost to you: tell the course's staff.")
-        raise UsageError(f"the autograder could not run: {e}") from e
+        raise UsageError(f"the autograder could not run: {e}{capacity.advice()}") from e
 
 
 def _submission(task: Task, package: Path) -> Submission:

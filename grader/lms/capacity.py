@@ -41,6 +41,15 @@ def too_small(limits: tuple[Path, ...] | None = None, *, cuda: bool | None = Non
     return f"This container has {bytes_ / 1e9:.1f} GB of memory: what needs a network to learn is graded later."
 
 
+def advice() -> str:
+    """What staff may do about the memory, as another sentence; "" where there is enough."""
+    bytes_ = memory()
+    if bytes_ is None or bytes_ >= SMALL:
+        return ""
+    build = "with CPU builds of PyTorch (--pip-options) it is enough" if _with_cuda() else "1.5 GB is enough for all"
+    return f" It has {bytes_ / 1e9:.1f} GB of memory: {build}, and 3 GB with any."
+
+
 def _with_cuda() -> bool:
     """Whether torch's libraries for GPUs are installed; torch itself is not imported to know that."""
     found = util.find_spec("torch")
