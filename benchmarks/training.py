@@ -10,8 +10,8 @@ What bounds our loop is the network. Of 9.9 CPU ms for a LeNet's step with 64 im
 (about 7 in convolutions that oneDNN runs as compiled AVX-512 already, 1.5 in poolings), 0.35 make the augmented batch,
 0.06 are SGD, and 0.7 the bookkeeping. A loop that cost nothing would be 1.13 times as fast, with 128 images 1.04 times:
 12 times the images of the tutorial's batch 4 would take a faster convolution, not a better loop. (Tried: contiguous
-images, padding to 4, 8 or 16 channels, windows gathered for one matrix product; all were slower. What else was tried
-is in docs/statistics.md.)
+images, padding to 4, 8 or 16 channels, windows gathered for one matrix product; all were slower. What else was tried,
+bfloat16 among it, is in docs/statistics.md.)
 
 --only gpu does all that a GPU is to be asked in one command, in as many seconds as there are and again from there; see
 gpu.py. With --dry-run it runs to the end without a GPU.
