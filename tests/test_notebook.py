@@ -416,6 +416,9 @@ def test_a_name_takes_everything_it_needs_and_nothing_else() -> None:
         ("class A:\n    def f(self): return B().g()\nclass B:\n    def g(self): return 4\nanswer = A().f()", 4),
         ("\"\"\"Title.\"\"\"\nanswer = 1  # one", 1),
         ("x = [1, 2]\ndel x[0]\nanswer = x", [2]),
+        ("a = []\nanswer = a\na.append(1)", [1]),
+        ("a = []\nanswer = a\na = [2]\na.append(1)", []),
+        ("a = {}\nb = a\na['x'] = 1\ndef f(): return b\nanswer = f()", {"x": 1}),
     ],
 )  # fmt: skip
 def test_the_slice_gives_what_running_everything_would(code: str, wanted: object) -> None:

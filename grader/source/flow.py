@@ -136,9 +136,23 @@ class Flow:
         if not chosen:
             return [] if name in BUILTINS else [self.units[i] for i in self.stars]
         if not all(self.units[i].is_import for i in chosen):
-            changes = self.changers.get(name, [])
-            chosen += changes[bisect_right(changes, chosen[-1]) : bisect_left(changes, before)]
+            last = chosen[-1]
+            chosen += self._changes(name, last, before) + self._changes_of_another(last, before)
         return [self.units[i] for i in chosen]
+
+    def _changes(self, name: str, after: int, before: int) -> list[int]:
+        """The statements between two that change what a name is bound to."""
+        changes = self.changers.get(name, [])
+        return changes[bisect_right(changes, after) : bisect_left(changes, before)]
+
+    def _changes_of_another(self, index: int, before: int) -> list[int]:
+        """After `cfg = other`, what changes `other` changes `cfg`, until that is bound anew."""
+        node = self.units[index].node
+        if not isinstance(node, ast.Assign) or not isinstance(node.value, ast.Name):
+            return []
+        places = self.binders.get(node.value.id, [])
+        until = next(iter(places[bisect_right(places, index) :]), before)
+        return self._changes(node.value.id, index, min(until, before))
 
     def slice(self, names: Iterable[str]) -> tuple[list[Unit], dict[int, Remark]]:
         """The statements that the names need, in order, and those left out although a function mentions their names."""

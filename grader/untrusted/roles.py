@@ -25,6 +25,9 @@ MOST_OWN = 2  # first aliases of an answer: those that name it; the others are a
 MOST_REASONS = 2  # of candidates that do not fit; more is no help
 REASON_CHARACTERS = 600
 
+FRAMEWORKS = frozenset("tensorflow keras jax flax paddle mxnet mindspore tinygrad".split())
+"""Other frameworks: an object that lacks one may well be the network."""
+
 Question = dict[str, Any]
 
 
@@ -173,6 +176,8 @@ def _tried(book: Book, question: Question, candidate: flow.Candidate, reasons: l
 def _may_be_network(candidate: flow.Candidate, value: object, error: BaseException) -> bool:
     """Whether it is worth saying why a candidate does not fit."""
     lacks = isinstance(error, ModuleNotFoundError)
+    if lacks and candidate.kind == "object":
+        return str(getattr(error, "name", "")).partition(".")[0] in FRAMEWORKS
     is_class = candidate.kind == "module" or (candidate.kind == "class" and value is None)
     return is_class or _is_composed(value) or (lacks and candidate.kind == "function")
 
