@@ -177,6 +177,8 @@ def test_the_reasons_are_the_platforms_own(tiny: Tiny, tmp_path: Path):
             True,
             "This container has 0.8 GB of memory: what needs a network to learn is graded later.",
         ),
+        ("1610612736\n", True, True, ""),
+        ("1610612736\n", False, False, ""),
         ("3221225472\n", False, True, ""),
         ("max\n", False, True, ""),
     ],
@@ -186,7 +188,7 @@ def test_a_small_container_is_spared_and_in_one_that_is_too_small_nothing_learns
 ):
     limits = tmp_path / "none", tmp_path / "memory.max"
     limits[1].write_text(text)
-    assert (capacity.small(limits), capacity.too_small(limits, cuda=cuda)) == (small, says)
+    assert (capacity.small(limits, cuda=cuda), capacity.too_small(limits, cuda=cuda)) == (small, says)
 
 
 @pytest.mark.parametrize(("text", "told"), [("805306368\n", " It has 0.8 GB of memory: "), ("3221225472\n", "")])

@@ -11,7 +11,7 @@ SQUEEZED = (Verdict.TIMED_OUT, Verdict.OUT_OF_MEMORY, Verdict.CRASHED)
 LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 SMALL = 1_500_000_000  # bytes: below, one thing is done after another; at once they take 1.34 GB with CPU builds
 TO_LEARN = 700_000_000  # one thing after another
-CUDA = 300_000_000  # more with builds that hold it: each of two processes writes to 140 MB that its libraries fill
+CUDA = 400_000_000  # more with builds that hold it: two processes each write to 140 MB that its libraries fill
 
 
 def memory(limits: tuple[Path, ...] | None = None) -> int | None:
@@ -24,19 +24,16 @@ def memory(limits: tuple[Path, ...] | None = None) -> int | None:
     return None
 
 
-def small(limits: tuple[Path, ...] | None = None) -> bool:
-    """Whether memory is short."""
+def small(limits: tuple[Path, ...] | None = None, *, cuda: bool | None = None) -> bool:
+    """Whether memory is short. `cuda`: whether torch's libraries hold it; by default that is looked up."""
     bytes_ = memory(limits)
-    return bytes_ is not None and bytes_ < SMALL
+    return bytes_ is not None and bytes_ < SMALL + _of_cuda(cuda)
 
 
 def too_small(limits: tuple[Path, ...] | None = None, *, cuda: bool | None = None) -> str:
-    """Why no network can learn even one batch here, in a sentence for students; "" where one can.
-
-    `cuda`: whether torch's libraries hold it; by default that is looked up.
-    """
+    """Why no network can learn even one batch here, in a sentence for students; "" where one can. `cuda` as above."""
     bytes_ = memory(limits)
-    if bytes_ is None or bytes_ >= TO_LEARN + CUDA * (_with_cuda() if cuda is None else cuda):
+    if bytes_ is None or bytes_ >= TO_LEARN + _of_cuda(cuda):
         return ""
     return f"This container has {bytes_ / 1e9:.1f} GB of memory: what needs a network to learn is graded later."
 
@@ -44,10 +41,14 @@ def too_small(limits: tuple[Path, ...] | None = None, *, cuda: bool | None = Non
 def advice() -> str:
     """What staff may do about the memory, as another sentence; "" where there is enough."""
     bytes_ = memory()
-    if bytes_ is None or bytes_ >= SMALL:
+    if bytes_ is None or not small():
         return ""
     build = "with CPU builds of PyTorch (--pip-options) it is enough" if _with_cuda() else "1.5 GB is enough for all"
     return f" It has {bytes_ / 1e9:.1f} GB of memory: {build}, and 3 GB with any."
+
+
+def _of_cuda(cuda: bool | None) -> int:
+    return CUDA if (_with_cuda() if cuda is None else cuda) else 0
 
 
 def _with_cuda() -> bool:
