@@ -5,8 +5,11 @@ from __future__ import annotations
 import copy
 import json
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -404,3 +407,21 @@ def test_a_mutated_form_is_refused_or_runs(name: str) -> None:
     assert outcomes["refused"] > 150
     assert outcomes["rebuilt"] > 5
     assert time.process_time() - started < 30
+
+
+UNCOMPILED = """
+import sys, torch
+from grader.graph import rebuild, uncompiled
+assert uncompiled.leave() > 100
+network = rebuild.rebuild(*torch.load(sys.argv[1]))
+assert network.flops
+print("torch._dynamo" in sys.modules)
+"""
+
+
+@pytest.mark.slow
+def test_a_network_is_rebuilt_and_measured_without_torchs_compiler(tmp_path: Path) -> None:
+    torch.save(form("resnet18"), tmp_path / "network")
+    command = [sys.executable, "-c", UNCOMPILED, tmp_path / "network"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "False\n", done.stderr

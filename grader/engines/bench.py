@@ -27,7 +27,6 @@ import select
 import signal
 import socket
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ from grader import assignment, errors, forked, sandbox
 from grader.engines.order import Order, receive
 from grader.engines.seat import Seat
 from grader.processes.crew import practises, preludes
-from grader.processes.origin import COMPILER, Zygote
+from grader.processes.origin import Zygote
 
 if TYPE_CHECKING:
     from grader.data import DataSet
@@ -92,7 +91,7 @@ class Bench:
         gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
         self._scratch.mkdir(exist_ok=True)
         self._sandbox = self._chosen()
-        _import_what_judges_need(networks=self._networks and not self._plan.frugal)
+        _import_what_judges_need()
         if self._plan.train and self._asks_for_networks:
             self._images = self._opened()
         for modules, zygote in list(self._zygotes.items()):
@@ -278,17 +277,14 @@ class Bench:
             zygote.close()
 
 
-def _import_what_judges_need(*, networks: bool) -> None:
-    """torch comes with it; this process is forked, so it stays at one thread.
-
-    torch loads its compiler to measure a network, only to keep it off: 150 MiB that judges share when it is here.
-    """
+def _import_what_judges_need() -> None:
+    """torch comes with it; this process is forked, so it stays at one thread."""
     import torch
 
+    from grader.graph import uncompiled
     from grader.judge import judge  # noqa: F401  # for those that are forked
 
-    if networks:
-        import_module(COMPILER)
+    uncompiled.leave()
     torch.set_num_threads(1)
 
 

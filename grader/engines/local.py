@@ -244,8 +244,10 @@ def _run_judges(connection: Connection, of_plan: dict[str, Any], lasting: bool) 
         connection.send_bytes(json.dumps({"event": event, **values}).encode())
 
     with contextlib.closing(_interpreters(plan, lasting=lasting)) as workers:
+        from grader.graph import uncompiled
         from grader.judge import judge  # torch comes with it
 
+        uncompiled.leave()
         with contextlib.suppress(EOFError):  # the coordinator wants no more
             while True:
                 submissions, finished = connection.recv()
