@@ -6,6 +6,7 @@ import codecs
 import csv
 import io
 import re
+import sys
 import zipfile
 from itertools import chain
 from pathlib import Path
@@ -371,6 +372,9 @@ def test_the_command_reads_the_scorecards_and_writes_the_sheet(tmp_path: Path):
         (["blackboard"], "wanted one of gradescope, moodle, nbgrader, canvas, otter, csv"),
         (["canvas", "--sheet", "nowhere.csv"], "nowhere.csv cannot be opened"),
         (["csv", "--feedback", "f.zip"], "use it with moodle"),
+        (["csv", "--sheet", "theirs.csv"], "leave --sheet out"),
+        (["gradescope", "--sheet", sys.executable], "is no text: give the CSV"),
+        (["canvas", "--upload", "--url", "canvas.example.edu"], "it begins with https://"),
     ],
 )
 def test_what_cannot_be_exported_is_explained(tmp_path: Path, arguments: list[str], message: str):

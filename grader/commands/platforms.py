@@ -118,6 +118,8 @@ def _table(changes: list[Change]) -> Table:
 
 def _canvas(platform: str, where: Where) -> Canvas:
     """The assignment there. Raises `UsageError`."""
+    if where.url and not where.url.startswith(("https://", "http://")):
+        raise UsageError(f"--url {where.url} is no address: it begins with https://, as your browser shows it.")
     secret = token(where.url)
     if platform != "canvas" or not (secret and where.url and where.course and where.assignment):
         raise UsageError(

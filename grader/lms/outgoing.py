@@ -24,11 +24,15 @@ ALWAYS = (2020, 1, 1, 0, 0, 0)  # the time of every member: equal pages make an 
 def export(platform: str, book: Gradebook, sheet: Path | None, choices: Choices) -> Filled:
     """The class's grades in a platform's form. Raises `UsageError`."""
     chosen = able(platform)
+    if chosen.make and sheet:
+        raise UsageError(f"{platform} is a table of our own, into which no sheet goes: leave --sheet out.")
     if chosen.make:
         return chosen.make(book, choices)
     assert chosen.fill is not None  # noqa: S101  # one of the two is there
     if sheet is None:
-        raise UsageError(f"{chosen.title} takes its own sheet back: export it there, and give it with --sheet.")
+        raise UsageError(
+            f"{chosen.title.partition(',')[0]} takes its own sheet back: export it there, and give it with --sheet."
+        )
     return chosen.fill(read(sheet), book, choices)
 
 

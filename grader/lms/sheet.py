@@ -52,6 +52,10 @@ class Sheet:
         for mark, encoding in MARKS:
             if self.data.startswith(mark):
                 return mark, encoding, self._decode(self.data[len(mark) :], encoding)
+        if b"\0" in self.data:
+            raise UsageError(
+                f"{self.name} is no text: give the CSV that the platform exports, not a spreadsheet or a zip."
+            )
         try:
             return b"", "utf-8", self.data.decode()
         except UnicodeDecodeError:  # a local code page: Latin-1 gives every byte back, whatever it stands for
