@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,13 +23,33 @@ ROOT = Path(__file__).resolve().parent.parent
 Result = subprocess.CompletedProcess[str]
 
 
-@pytest.fixture
-def tiny(tmp_path: Path) -> Tiny:
-    handed_in = tmp_path / "class"
+def class_of_two(folder: Path) -> Tiny:
+    handed_in = folder / "class"
     handed_in.mkdir()
     for name, source in {"ada": RIGHT, "bob": WRONG}.items():
         (handed_in / f"{name}.py").write_text(source, encoding="utf-8")
-    return Tiny(tmp_path / "tiny").write()
+    return Tiny(folder / "tiny").write()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Tiny:
+    """The assignment beside a class of which nothing is graded yet."""
+    return class_of_two(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
+    """As `tiny`, graded once; for copies of it only."""
+    tiny = class_of_two(tmp_path_factory.mktemp("first"))
+    assert begun(grade(tiny)) == ["ada", "bob"]
+    return tiny
+
+
+@pytest.fixture
+def graded(first_run: Tiny, tmp_path: Path) -> Tiny:
+    """As `tiny`, and both are graded."""
+    shutil.copytree(first_run.folder.parent, tmp_path, dirs_exist_ok=True)
+    return Tiny(tmp_path / "tiny")
 
 
 def grader(*arguments: str | Path, most_bytes: int | None = None) -> Result:
@@ -65,18 +86,17 @@ def judged(result: Result) -> dict[str, list[str]]:
     return found
 
 
-def test_only_what_has_changed_is_graded_again(tiny: Tiny):
-    assert begun(grade(tiny)) == ["ada", "bob"]
-    assert begun(grade(tiny)) == []
-    (tiny.folder.parent / "class" / "bob.py").write_text(RIGHT, encoding="utf-8")
-    assert begun(grade(tiny)) == ["bob"]
-    assert begun(grade(tiny, "--force")) == ["ada", "bob"]
-    check = tiny.assignment / "checks" / "test_q1_double.py"
+def test_only_what_has_changed_is_graded_again(graded: Tiny):
+    assert begun(grade(graded)) == []
+    (graded.folder.parent / "class" / "bob.py").write_text(RIGHT, encoding="utf-8")
+    assert begun(grade(graded)) == ["bob"]
+    assert begun(grade(graded, "--force")) == ["ada", "bob"]
+    check = graded.assignment / "checks" / "test_q1_double.py"
     check.write_text(check.read_text() + "# mended\n")
-    assert begun(grader("regrade", "-o", out(tiny), "--student", "ada", "--json-lines")) == ["ada"]
-    assert begun(grader("regrade", "-o", out(tiny), "--failed", "--json-lines")) == []
-    assert begun(grade(tiny)) == ["bob"]
-    with Store(out(tiny)) as store:
+    assert begun(grader("regrade", "-o", out(graded), "--student", "ada", "--json-lines")) == ["ada"]
+    assert begun(grader("regrade", "-o", out(graded), "--failed", "--json-lines")) == []
+    assert begun(grade(graded)) == ["bob"]
+    with Store(out(graded)) as store:
         assert [r.graded for r in store.runs()] == [2, 1, 2, 1, 1]
 
 
@@ -108,16 +128,15 @@ def test_a_second_run_on_one_folder_is_refused_while_the_first_has_it(tiny: Tiny
     assert f"is being written by process {os.getpid()} on " in result.stderr
 
 
-def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_loses_nothing(tiny: Tiny):
-    assert begun(grade(tiny)) == ["ada", "bob"]
-    size = (out(tiny) / NAME).stat().st_size
-    result = grade(tiny, "--force", most_bytes=size // 2)
+def test_a_disk_that_is_full_ends_the_run_with_a_sentence_and_loses_nothing(graded: Tiny):
+    size = (out(graded) / NAME).stat().st_size
+    result = grade(graded, "--force", most_bytes=size // 2)
     assert result.returncode == 2, result.stderr
     assert result.stderr.startswith("grader: ")
     assert result.stderr.count("\n") == 1
-    with Store(out(tiny)) as store:
+    with Store(out(graded)) as store:
         assert [k.card.summary for k in store.current("tiny")] == ["4 of 4", "0 of 4"]
-    assert begun(grade(tiny)) == []
+    assert begun(grade(graded)) == []
 
 
 def test_a_folder_that_cannot_be_written_is_refused_with_a_sentence(tiny: Tiny):
