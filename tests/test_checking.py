@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from grader import batch
-from grader.commands.checking import _mine
+from grader import assignment, batch
+from grader.batch import Event
+from grader.commands.checking import _follower, _mine
 from grader.commands.shared import EXPLAINED, OK
 from grader.commands.watching import stamp, watch
 from grader.engines.local import LINUX, Kept
 from grader.errors import UsageError
-from grader.model import Scorecard
+from grader.model import Scorecard, Verdict
 from grader.plan import Plan
 from tests.hurried import ROOT, copied
 from tests.tiny import RIGHT, WRONG, Tiny, submission
@@ -155,7 +159,9 @@ def test_it_is_checked_again_after_a_save_and_ctrl_c_ends_it_with_the_last_exit_
     with watching("check", file, "-a", tiny.assignment, "--fresh") as (process, lines):
         assert "FAILED" in until(lines, "Ctrl-C ends")
         file.write_text(RIGHT, encoding="utf-8")
-        assert "PASSED" in until(lines, "Ctrl-C ends")
+        again = until(lines, "Ctrl-C ends")
+        assert "1 of 1 public checks pass" in again
+        assert re.search(r"Since the last check:\n  FAILED -> PASSED  Q1 Double: ", again)
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 0
 
@@ -205,6 +211,35 @@ def test_a_file_that_cannot_be_used_for_a_moment_does_not_end_the_watch(
     assert watch(file, check) == OK
     assert seen == ["1", "11", "1111"]
     assert "grader: half of a notebook" in capsys.readouterr().err
+
+
+def test_a_file_that_is_gone_is_waited_for_and_that_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, seen, waits = written(tmp_path, "1"), [], itertools.count()
+
+    def check() -> int:
+        seen.append(file.read_text(encoding="utf-8"))
+        if len(seen) == 2:
+            raise KeyboardInterrupt
+        file.unlink()
+        return OK
+
+    monkeypatch.setattr(time, "sleep", lambda _: written(tmp_path, "22") if next(waits) == 2 else None)
+    assert watch(file, check) == OK
+    assert seen == ["1", "22"]
+    assert capsys.readouterr().out.count("is not there any more; it is checked when it is back.") == 1
+
+
+def test_what_comes_next_is_said_with_how_many_checks_passed() -> None:
+    said: list[str] = []
+    questions = assignment.load(ROOT / "assignments" / "cnn-cifar10").questions[:2]
+    follow = _follower(questions, said.append)
+    for number, check in enumerate(c for q in questions for c in q.public_checks):
+        follow(Event("checked", "ada", check, Verdict.FAILED if number == 0 else Verdict.PASSED))
+    assert said[4] == "Checking Q1 Convolution ... (4 of 5 checks passed so far)"
+    assert said[5] == "Checking Q2 ReLU ... (5 of 6 checks passed so far)"
+    assert said[-1] == "Finishing ... (7 of 8 checks passed so far)"
 
 
 def test_another_content_of_the_same_size_has_another_stamp(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import torch
 from grader import sandbox
 from grader.errors import WorkerLost
 from grader.model import Verdict
-from grader.processes.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, prelude, preludes
+from grader.processes.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, practises, prelude, preludes
 from grader.processes.origin import Zygote
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.student import Student
@@ -41,6 +41,19 @@ def crew_for_layers(scratch: Path, **options: Any) -> Crew:
     """One whose zygotes, many of which are started here, practise nothing for networks."""
     chosen = sandbox.choose()
     return Crew(scratch, chosen, start=lambda modules: Zygote(scratch, modules, chosen, networks=False), **options)
+
+
+@pytest.mark.parametrize(
+    ("text", "networks", "practises_it"),
+    [
+        ("relu = nn.ReLU()", True, False),
+        ("class LeNet(nn.Module): pass", True, True),
+        ("class LeNet(nn.Module): pass", False, False),
+        ("step = torch.optim.SGD", False, True),
+    ],
+)
+def test_what_networks_need_is_made_ready_where_there_may_be_one(text: str, networks: bool, practises_it: bool) -> None:
+    assert practises([text.encode()], networks=networks) is practises_it
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ from torch import nn
 
 from grader import assignment, batch, live
 from grader.assignment import Assignment
-from grader.errors import UsageError
+from grader.errors import AssignmentError, UsageError
 from grader.live.here import CUT, MOST_PRINTED, Prints
 from grader.live.inline import Checked
 from grader.live.names import look_up, own_copy
@@ -90,6 +90,13 @@ def test_plain_python_sees_the_names_of_whoever_calls(tiny: Tiny) -> None:
 def test_importing_grader_is_cheap_and_an_unknown_name_is_one() -> None:
     code = "import grader, sys; print('torch' in sys.modules, 'pydantic' in sys.modules, hasattr(grader, 'chekc'))"
     assert run(code, ROOT).split() == ["False", "False", "False"]
+
+
+def test_checks_that_pytest_does_not_run_are_no_result(tiny: Tiny, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "options", lambda _: ["--no-such-option"])
+    spec = tiny.load()
+    with pytest.raises(AssignmentError, match=r"pytest could not run the public checks of tiny \(USAGE_ERROR\)"):
+        live.checked(spec, spec.questions, {})
 
 
 # ------------------------------------------------------------------------------------- what a notebook's names give

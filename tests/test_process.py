@@ -136,11 +136,10 @@ def test_a_worker_that_ignores_signals_is_stopped_too(worker: Worker):
 
 def test_what_a_worker_started_dies_with_it(worker: Worker):
     """A child that holds the channel and the log keeps nobody waiting."""
-    source = inside("import os, time", "pid = os.fork()", "if pid == 0: time.sleep(600)", "print(pid)", "os._exit(3)")
-    death = death_of(worker, source)
-    assert death.verdict in (Verdict.CRASHED, Verdict.RAISED)
-    if digits := worker.output.strip():
-        assert ends(int(digits))
+    tell = "os.write(1, b'%d' % pid)"
+    source = inside("import os, time", "pid = os.fork()", "if pid == 0: time.sleep(600)", tell, "os._exit(3)")
+    assert death_of(worker, source).verdict is Verdict.CRASHED
+    assert ends(int(worker.output))
 
 
 def test_an_exit_is_a_crash_that_names_its_code(worker: Worker):
@@ -286,6 +285,15 @@ def test_a_fresh_interpreter_answers_is_timed_and_dies_alike(tmp_path: Path):
     assert caught.value.verdict is Verdict.TIMED_OUT
     assert time.monotonic() - began < 1 + 2
     assert worker.output == "hello\n"
+
+
+def test_the_fresh_interpreter_that_got_warm_for_nothing_ends(tmp_path: Path):
+    source = Fresh(tmp_path, expected=1)
+    assert source._next is not None
+    waiting = source._next._process
+    source.close()
+    assert waiting.returncode is not None
+    assert source._next is None
 
 
 def test_a_fresh_interpreter_that_exits_is_a_crash_and_leaves_no_descriptor(tmp_path: Path):
