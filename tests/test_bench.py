@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import pytest
 from grader import batch, forked
 from grader.batch import Event
 from grader.engines.bench import Bench
+from grader.engines.local import _Bench as Coordinators
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
 from tests import interrupted
@@ -66,6 +68,14 @@ def test_a_judge_that_asks_while_the_pool_is_dying_gets_another(monkeypatch: pyt
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     control.close()
+
+
+def test_judges_that_end_in_another_order_than_they_are_missed_are_all_heard_of():
+    coordinator = object.__new__(Coordinators)
+    coordinator._ended = {}
+    coordinator._said = io.BufferedReader(io.BytesIO(b'{"judge": 1, "code": 3}\n{"judge": 0, "code": -9}\n'))
+    ends = [coordinator._end_of(judge) for judge in (0, 1)]
+    assert [end.rsplit(" ", 1)[1] for end in ends] == ["-9", "3"]
 
 
 @dataclass

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,15 @@ def test_a_self_check_runs_the_public_checks_only_and_says_so(tmp_path: Path):
     (card,) = cards(judged(plan(tiny, tmp_path / "scratch", reference=False), [ORDINARY[0]])).values()
     assert [c.id for c in card.checks] == ["test_small"]
     assert any("hidden checks are not part of this kit" in note for note in card.notes)
+
+
+def test_an_assignment_may_have_hidden_checks_alone(tmp_path: Path):
+    tiny = Tiny(tmp_path, checks={"test_random": '{ points = 3, visibility = "hidden" }'}).write()
+    shutil.rmtree(tiny.assignment / "checks")
+    (card,) = cards(judged(plan(tiny, tmp_path / "scratch"), [ORDINARY[0]])).values()
+    assert (card.points, card.max_points) == (3, 3)
+    with pytest.raises(AssignmentError, match="has no checks to run here"):
+        judged(plan(tiny, tmp_path / "again", reference=False), [ORDINARY[0]])
 
 
 def test_what_goes_wrong_with_one_scorecard_is_internal_there_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -91,6 +91,7 @@ class _Bench:
         self._log = Path(plan.scratch) / "judge.log"
         self._warm = False
         self._numbers = itertools.count()
+        self._ended: dict[int, int] = {}
 
     def __enter__(self) -> _Bench:
         self._control, theirs = socket.socketpair()
@@ -166,11 +167,12 @@ class _Bench:
         return {ours: number for number, (ours, _) in zip(numbers, pipes, strict=True)}
 
     def _end_of(self, judge: int) -> str:
-        """How a judge ended, by what the bench says."""
-        for line in self._said:
+        """How a judge ended, by what the bench says; it tells of others' ends as they come."""
+        while judge not in self._ended and (line := self._said.readline()):
             said = json.loads(line)
-            if said.get("judge") == judge:
-                return f"the judge's process ended with exit code {said['code']}"
+            self._ended[said["judge"]] = said["code"]
+        if judge in self._ended:
+            return f"the judge's process ended with exit code {self._ended[judge]}"
         return f"the process that judges come from ended with exit code {self._process.wait()}"
 
 

@@ -198,22 +198,30 @@ def _session(
         finished=finished,
         deal=deal,
     )
-    folders = [*_public(setting), *([setting.reference.checks_folder] if setting.reference else [])]
     plugin = Plugin(work)
+    arguments = [*options(_checks(setting)), "-p", "pytest_timeout", f"--timeout={CHECK_SECONDS}"]
     with _quiet_pytest():
-        code = pytest.main([*options(folders), "-p", "pytest_timeout", f"--timeout={CHECK_SECONDS}"], plugins=[plugin])
+        code = pytest.main(arguments, plugins=[plugin])
     if plugin.fault:
         raise plugin.fault
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):
         raise RuntimeError(f"pytest could not run the checks of {spec.id} ({pytest.ExitCode(code).name})")
 
 
-def _public(setting: Setting) -> list[Path]:
-    """The folder of the public checks, or the files of the questions that were asked for."""
-    folder = setting.assignment.checks_folder
-    if len(setting.questions) == len(setting.assignment.questions):
-        return [folder]
-    return [path for q in setting.questions if (path := folder / f"test_{q.id}.py").is_file()]
+def _checks(setting: Setting) -> list[Path]:
+    """The folders of checks, or the files of the questions that were asked for. Raises AssignmentError for none.
+
+    Without a path pytest would look for tests where the command was given, which may be among submissions.
+    """
+    spec, reference = setting.assignment, setting.reference
+    found = [spec.checks_folder] if any(spec.checks_folder.glob("test_*.py")) else []
+    if len(setting.questions) != len(spec.questions):
+        found = [path for q in setting.questions if (path := spec.checks_folder / f"test_{q.id}.py").is_file()]
+    if reference:
+        found.append(reference.checks_folder)
+    if not found:
+        raise AssignmentError(f"{spec.id} has no checks to run here: wanted test_QUESTION.py in {spec.checks_folder}.")
+    return found
 
 
 @contextlib.contextmanager
