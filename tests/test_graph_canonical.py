@@ -105,6 +105,7 @@ SAME = {
     "a copy": lambda x: torch.relu(x.clone()).flatten(1),
     "dropout of nothing": lambda x: F.dropout(torch.relu(x).flatten(1), 0.0),
     "reshapes in a row": lambda x: torch.relu(x).view(x.size(0), 4, 16).unsqueeze(1).reshape(-1, 64),
+    "moves to where it is": lambda x: torch.relu(x.to("cpu").cpu().to(x.device, x.dtype).float()).flatten(1),
     "dead code": lambda x: (torch.relu(x), x * 3)[0].contiguous().view(-1, 64),
 }
 
@@ -119,6 +120,7 @@ OTHER = {
     "another activation": lambda x: F.relu6(x).flatten(1),
     "detached": lambda x: torch.relu(x).detach().flatten(1),
     "transposed": lambda x: torch.relu(x).transpose(2, 3).flatten(1),
+    "rounded by half precision": lambda x: torch.relu(x).to("cpu", torch.float16).to(torch.float32).flatten(1),
     "a factor": lambda x: (torch.relu(x) * 2).flatten(1),
     "dropout": lambda x: F.dropout(torch.relu(x).flatten(1), 0.5),
     "random numbers drawn and not used": lambda x: (torch.relu(x).flatten(1), torch.rand(1))[0],

@@ -22,6 +22,8 @@ SAFE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,199}")
 PYTHON_OPS: Mapping[Any, str] = MappingProxyType(
     {getattr(operator, name): f"python.{name}" for name in ("getitem", "add", "sub", "mul", "floordiv", "mod", "neg")}
 )
+MOVES = frozenset({"aten.to.device", "aten.to.dtype", "aten.to.dtype_layout"})
+"""What `x.to(...)` becomes: all is on the CPU here, so that only a change of type is left of it."""
 CHECKS = re.compile(r"aten\._assert_|aten\.sym_constrain_|aten\._check|assert")
 
 
@@ -109,8 +111,15 @@ class Encoder:
             raise NotCapturable(f"its forward uses {name}, which is not an operation on tensors.")
         if name.startswith(("aten.item", "aten._local_scalar_dense")):
             raise NotCapturable(DATA_DEPENDENT)
+        arguments = [self._value(value) for value in node.args]
         keywords = {key: self._value(value) for key, value in node.kwargs.items()}
-        self._nodes.append([name, [self._value(value) for value in node.args], keywords])
+        if name in MOVES:
+            wanted, had = _type_of(node), getattr(node.args[0].meta.get("val"), "dtype", None)
+            if wanted is had:
+                self._values[node] = self._values[node.args[0]]
+                return
+            name, arguments, keywords = "aten.to.dtype", [arguments[0], self._value(wanted)], {}
+        self._nodes.append([name, arguments, keywords])
         self._values[node] = {"node": len(self._nodes)}
 
     def _value(self, value: Any) -> Any:
@@ -138,6 +147,11 @@ class Encoder:
         if isinstance(value, torch.device) or value is torch.strided:
             return None
         raise NotCapturable(f"its forward gives an operation a {type(value).__name__}, which has no place in a graph.")
+
+
+def _type_of(node: Any) -> torch.dtype:
+    """The type that a move gives."""
+    return next(v for v in (*node.args, *node.kwargs.values()) if isinstance(v, torch.dtype))
 
 
 def _live(graph: Any, answer: Any) -> set[Any]:
