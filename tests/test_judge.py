@@ -10,7 +10,7 @@ import pytest
 
 from grader import sandbox
 from grader.errors import AssignmentError
-from grader.judge import judge
+from grader.judge import environment, judge
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
 from tests.tiny import RIGHT, WRONG, Tiny, own_session, submission
@@ -155,5 +155,5 @@ def test_what_goes_wrong_with_one_scorecard_is_internal_there_only(tmp_path: Pat
 def test_a_cuda_device_that_is_not_there_is_the_users_mistake(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(AssignmentError, match="use --device cpu"):
-        judge.choose_device("cuda")
-    assert judge.choose_device("auto")[0] == "cpu"
+        environment.choose_device("cuda")
+    assert environment.choose_device("auto")[0] == "cpu"

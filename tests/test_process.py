@@ -17,8 +17,9 @@ import torch
 
 from grader.errors import WorkerLost
 from grader.model import Verdict
+from grader.processes.interpreter import Fresh
 from grader.processes.life import Death, FreshLife
-from grader.processes.origin import Fresh, Zygote, clean_environment
+from grader.processes.origin import Zygote, clean_environment
 from grader.processes.process import Allowance, Unanswered, Worker, end_of
 from tests.tiny import RIGHT, load_request, run_request
 

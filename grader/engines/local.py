@@ -29,7 +29,7 @@ from grader.engines import order
 from grader.engines.job import Job, Message
 from grader.model import Submission
 from grader.plan import Plan
-from grader.processes.origin import Fresh
+from grader.processes.interpreter import Fresh
 
 LINUX = sys.platform.startswith("linux")
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}

@@ -7,9 +7,7 @@ it is complete.
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
-import platform
 import socket
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future
@@ -20,19 +18,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader import __version__, assignment, data, sandbox
-from grader.assignment import Assignment, Question
+from grader import assignment, data, sandbox
+from grader.assignment import Question
 from grader.errors import AssignmentError, GraderError, SandboxUnavailable, WorkerLost
-from grader.judge import unjudged
+from grader.judge import environment, unjudged
 from grader.judge.cards import Setting, judged, scorecard
 from grader.judge.case import Case, Work
 from grader.judge.plugin import Plugin, options
 from grader.measurement import Measured, Measurements, OneBatch
 from grader.measurement.practice import Practice
-from grader.model import Environment, Judged, Submission
+from grader.model import Judged, Submission
 from grader.plan import Plan
 from grader.processes.crew import Crew, Prelude, Source, preludes
-from grader.processes.origin import Fresh, Lent
+from grader.processes.interpreter import Fresh
+from grader.processes.origin import Lent
 from grader.reference import Reference
 from grader.student import Student
 from grader.trainer import Place, Trainer
@@ -77,7 +76,7 @@ def judge(
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
     asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
     images = _images(plan, shared) if plan.train and any(q.network for q in asked) else None
-    device, why = choose_device(plan.device)
+    device, why = environment.choose_device(plan.device)
     secrets = (Path(plan.reference),) if plan.reference else ()
     chosen = _chosen(plan, secrets, shared)
     if reference and chosen.isolation.level < sandbox.LEAST_FOR_HIDDEN and not plan.trust:
@@ -92,7 +91,7 @@ def judge(
         else:
             chosen, crew = _crew(chosen, plan, secrets, shared, preludes(submissions)[0])
             stack.enter_context(contextlib.closing(crew))
-        setting = Setting(spec, reference, chosen.isolation, _environment(spec, plan, images, device), asked)
+        setting = Setting(spec, reference, chosen.isolation, environment.of(spec, plan, images, device), asked)
         level = f"isolation level {chosen.isolation.level} ({chosen.isolation.name})"
         say("ready", text=f"{images.name}; {device} ({why}); {level}" if images else level)
         measure = None
@@ -230,35 +229,3 @@ def _quiet_pytest() -> Iterator[None]:
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     os.environ.pop("PYTEST_ADDOPTS", None)
     yield
-
-
-def choose_device(wanted: str) -> tuple[str, str]:
-    """The device to train on, and why. Raises AssignmentError for a CUDA device that is not there."""
-    there = torch.cuda.is_available()
-    if wanted == "cuda" and not there:
-        raise AssignmentError("--device cuda was asked for, and torch finds no CUDA device here; use --device cpu.")
-    if wanted == "auto":
-        return ("cuda", "a CUDA device is there") if there else ("cpu", "no CUDA device is there")
-    return wanted, "as asked for"
-
-
-def _environment(spec: Assignment, plan: Plan, images: data.DataSet | None, device: str) -> Environment:
-    return Environment(
-        grader=__version__,
-        python=platform.python_version(),
-        torch=torch.__version__,
-        torchvision=importlib.metadata.version("torchvision"),
-        numpy=importlib.metadata.version("numpy"),
-        platform=platform.platform(),
-        device=_device_name(device),
-        seed=spec.seeds.training,
-        recipe=f"{device}-{plan.speed}",
-        data_name=images.name if images else "none: nothing is trained",
-        data_digest=images.digest if images else "",
-        stand_in=images.stand_in if images else False,
-        assignment_digest=spec.digest,
-    )
-
-
-def _device_name(device: str) -> str:
-    return torch.cuda.get_device_name() if device == "cuda" else f"cpu ({platform.machine()})"
