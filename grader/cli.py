@@ -36,6 +36,8 @@ COMMANDS = {  # name: module of grader.commands, function
     "doctor": ("machine", "examine"),
 }
 HIDDEN = frozenset({"lms-run"})
+KEEPING = frozenset({"grade", "regrade", "demo"})
+"""Commands that keep each result as it comes."""
 DATA = {"prepare": ("images", "prepare"), "info": ("images", "info")}
 
 
@@ -80,8 +82,9 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal that lacks a character shows it escaped
             stream.reconfigure(errors="backslashreplace")
+    command = next((a for a in sys.argv[1:] if not a.startswith("-")), "")
     try:
-        code = application(next((a for a in sys.argv[1:] if not a.startswith("-")), ""))(standalone_mode=False)
+        code = application(command)(standalone_mode=False)
     except GraderError as e:
         complain(str(e))
         code = EXPLAINED
@@ -90,7 +93,7 @@ def main() -> None:
     except Exception as e:  # noqa: BLE001  # the last handler: everything else has its own
         code = _usage_or_unexpected(e)
     if code == INTERRUPTED:  # typer makes an exit code of most interrupts itself
-        complain("interrupted; what was graded is kept")
+        complain("interrupted; what was graded is kept" if command in KEEPING else "interrupted")
     sys.exit(code)
 
 

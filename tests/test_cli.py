@@ -274,3 +274,15 @@ def test_what_nobody_expected_is_exit_3_with_something_to_paste(
     (log,) = tmp_path.glob("grader-*.log")
     assert "nobody thought of this" in log.read_text()
     assert os.fspath(log) in capsys.readouterr().err.replace("\n", "")
+
+
+@pytest.mark.parametrize(("command", "kept"), [("grade", "; what was graded is kept"), ("check", "")])
+def test_an_interrupt_says_that_results_are_kept_where_they_are(
+    command: str, kept: str, here: Command, monkeypatch: pytest.MonkeyPatch
+):
+    def interrupted(_: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "application", interrupted)
+    result = here(command)
+    assert (result.returncode, result.stderr) == (130, f"grader: interrupted{kept}\n")
