@@ -9,30 +9,23 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
-import math
 import multiprocessing
 import os
-import signal
 import socket
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import asdict
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
 
-from grader import assignment, errors
 from grader.engines import order
+from grader.engines.alone import ONE_THREAD, Alone, last_words
 from grader.engines.job import Job, Message
 from grader.model import Submission
 from grader.plan import Plan
-from grader.processes.interpreter import Fresh
 
 LINUX = sys.platform.startswith("linux")
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
 ENDING_SECONDS = 10.0
 
 
@@ -60,7 +53,7 @@ class Kept(Local):
 
     def __enter__(self) -> Kept:
         self._stack = contextlib.ExitStack()
-        self._warm: _Bench | _Alone | None = None
+        self._warm: _Bench | Alone | None = None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,12 +65,12 @@ class Kept(Local):
             for message in self._alive(job.plan).messages(job):
                 yield job.key, message
 
-    def _alive(self, plan: Plan) -> _Bench | _Alone:
+    def _alive(self, plan: Plan) -> _Bench | Alone:
         """Where judges come from, started anew when there is nothing for this plan or it has died."""
         if self._warm is None or not self._warm.serves(plan):
             self._stack.close()
             forks = LINUX and not plan.fresh
-            warm: _Bench | _Alone = _Bench(plan) if forks else _Alone(plan, lasting=self._lasting)
+            warm: _Bench | Alone = _Bench(plan) if forks else Alone(plan, lasting=self._lasting)
             self._stack.enter_context(warm)
             self._warm = warm
         return self._warm
@@ -149,7 +142,7 @@ class _Bench:
         finally:
             for channel in numbers:
                 channel.close()
-        yield {"event": "lost", "text": f"{lost[0]}{_last_words(self._log)}"} if lost else {"event": "done"}
+        yield {"event": "lost", "text": f"{lost[0]}{last_words(self._log)}"} if lost else {"event": "done"}
 
     def _ordered(self, job: Job) -> dict[Connection, int]:
         """Order the judges of a job; their channels, with their numbers."""
@@ -174,112 +167,3 @@ class _Bench:
         if judge in self._ended:
             return f"the judge's process ended with exit code {self._ended[judge]}"
         return f"the process that judges come from ended with exit code {self._process.wait()}"
-
-
-class _Alone:
-    """One judge in a fresh interpreter, seen from the coordinator, for one job after another. A context manager."""
-
-    def __init__(self, plan: Plan, *, lasting: bool) -> None:
-        self._plan = plan
-        self._lasting = lasting
-
-    def __enter__(self) -> _Alone:
-        context = multiprocessing.get_context("spawn")
-        self._channel, theirs = context.Pipe()
-        what = (theirs, asdict(self._plan), self._lasting)
-        self._process = context.Process(target=_run_judges, args=what, daemon=False)
-        self._process.start()
-        theirs.close()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._channel.close()
-        self._process.kill()
-        self._process.join()
-
-    def serves(self, plan: Plan) -> bool:
-        """Whether it can judge by this plan."""
-        return self._process.is_alive() and plan == self._plan
-
-    def messages(self, job: Job) -> Iterator[Message]:
-        """What it says of a job, to the end. Left in the middle, it is ended: it would go on saying the rest."""
-        over = False
-        try:
-            self._channel.send((list(job.submissions), job.finished))
-            while not over:
-                message = json.loads(self._channel.recv_bytes())
-                over = message["event"] == "done"
-                yield message
-        except (EOFError, OSError):
-            self._process.join()
-            over = True
-            words = _last_words(Path(self._plan.scratch) / "judge.log")
-            why = f"the judge's process ended with exit code {self._process.exitcode}{words}"
-            yield {"event": "lost", "text": why}
-        finally:
-            if not over:
-                self._process.kill()
-                self._process.join()
-
-
-def _last_words(log: Path) -> str:
-    with contextlib.suppress(OSError):
-        words = log.read_text(errors="replace").strip()[-1500:]
-        return f": {words}" if words else ""
-    return ""
-
-
-def _run_judges(connection: Connection, of_plan: dict[str, Any], lasting: bool) -> None:
-    """The judge's process: Ctrl-C is the coordinator's, its end is ours too, and pytest's output goes to a log.
-
-    Before it imports torch it starts the first of the interpreters in which student code runs, which does so too.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
-    os.environ.update(ONE_THREAD)  # before torch is imported
-    plan = Plan(**of_plan)
-    log = os.open(Path(plan.scratch) / "judge.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for stream in (1, 2):
-        os.dup2(log, stream)
-
-    def say(event: str, **values: Any) -> None:
-        connection.send_bytes(json.dumps({"event": event, **values}).encode())
-
-    with contextlib.closing(_interpreters(plan, lasting=lasting)) as workers:
-        from grader.graph import uncompiled
-        from grader.judge import judge  # torch comes with it
-
-        uncompiled.leave()
-        with contextlib.suppress(EOFError):  # the coordinator wants no more
-            while True:
-                submissions, finished = connection.recv()
-                try:
-                    judge.judge(plan, submissions, say, finished, workers=workers)
-                except errors.GraderError as e:
-                    say("error", type=type(e).__name__, text=str(e))
-                say("done")
-
-
-def _interpreters(plan: Plan, *, lasting: bool) -> Fresh:
-    """What workers come from: one for all layers, and one for each network; more when the judge is to last."""
-    folder = Path(plan.scratch) / "workers"
-    folder.mkdir(exist_ok=True)
-    expected = math.inf
-    if not lasting:
-        with contextlib.suppress(errors.GraderError):  # the judge says so
-            spec = assignment.load(Path(plan.assignment))
-            asked = [q for q in spec.questions if q.id in plan.questions or not plan.questions]
-            expected = any(not q.network for q in asked) + sum(q.network is not None for q in asked)
-    return Fresh(folder, expected)
-
-
-def _end_with_parent() -> None:
-    """A judge in the middle of a training says nothing for minutes, so a thread watches for the coordinator's end."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101  # only ever run by _Alone
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
