@@ -31,7 +31,7 @@ def imports(book: notebook.Book) -> Iterator[None]:
     """The submission's own modules and the stand-ins can be imported; afterwards all is as before."""
     before, finders = set(sys.modules), list(sys.meta_path)
     sys.meta_path.insert(0, book.modules)
-    sys.meta_path.append(shims.StandIns(()))
+    shims.stand_in(())
     try:
         yield
     finally:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from grader.source import settings
 from grader.source.running import Missing
-from grader.untrusted import shims
+from grader.untrusted import shims, stand_ins
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def shimmed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(shims, "_said", [])
     shims.install()
     yield
-    for name in [n for n, m in sys.modules.items() if isinstance(m, shims.StandInModule)]:
+    for name in [n for n, m in sys.modules.items() if isinstance(m, stand_ins.StandInModule)]:
         del sys.modules[name]
 
 
@@ -69,7 +69,7 @@ def test_an_argument_that_must_be_given_is_a_setting() -> None:
 @pytest.mark.usefixtures("shimmed")
 @pytest.mark.parametrize("line", ["from easydict import EasyDict as D", "from munch import Munch as D"])
 def test_settings_with_dots_are_there_without_their_package(line: str) -> None:
-    shims.StandIns(()).install()
+    shims.stand_in(())
     space: dict[str, object] = {}
     exec(f"{line}\ncfg = D(net=dict(size=5))\ncfg.lr = cfg.net.size + 1", space)  # noqa: S102  # as the worker runs it
     assert space["cfg"] == {"net": {"size": 5}, "lr": 6}
@@ -107,7 +107,7 @@ def test_what_cannot_be_had_is_a_sentence() -> None:
 
 @pytest.mark.usefixtures("shimmed")
 def test_packages_around_an_answer_are_inert_where_they_lack() -> None:
-    shims.StandIns(["prettypictures"]).install()
+    shims.stand_in(["prettypictures"])
     pictures = importlib.import_module("prettypictures.pyplot")
     with pictures.figure(figsize=(3, 3)) as figure:
         figure.axes[0].set_title("loss").show()
@@ -121,7 +121,7 @@ def test_packages_around_an_answer_are_inert_where_they_lack() -> None:
 
 @pytest.mark.usefixtures("shimmed")
 def test_a_package_that_is_here_is_not_replaced_and_an_unknown_one_lacks() -> None:
-    shims.StandIns(["json"]).install()
+    shims.stand_in(["json"])
     assert importlib.import_module("json").loads("[1]") == [1]
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("nobodys_package")
@@ -157,7 +157,7 @@ pl.Trainer(max_epochs=5).fit(Lit())
 @pytest.mark.usefixtures("shimmed")
 @pytest.mark.parametrize("package", ["pytorch_lightning", "lightning", "lightning.pytorch"])
 def test_a_module_of_lightning_is_a_plain_module_and_it_is_said(package: str) -> None:
-    shims.StandIns(()).install()
+    shims.stand_in(())
     space: dict[str, object] = {"torch": torch, "__name__": "submission"}
     exec(LIGHTNING.format(package=package), space)  # noqa: S102  # as the worker runs it
     net = space["Lit"]()  # type: ignore[operator]  # a class

@@ -150,7 +150,7 @@ class Desk:
         except notebook.ProblemError as e:
             return wire.Message("unreadable", {"message": str(e)})
         sys.meta_path.insert(0, book.modules)
-        shims.StandIns(request.body.get("packages", ())).install()
+        shims.stand_in(request.body.get("packages", ()))
         self._reading = Reading(book, request.body["questions"])
         return wire.Message("loaded", self._reading.body())
 
