@@ -21,8 +21,9 @@ from grader.errors import WorkerLost
 from grader.graph.rebuild import Network, Refused, rebuild
 from grader.model import Submission, Verdict
 from grader.processes.crew import Patience, Source
+from grader.processes.exchange import network_body
 from grader.processes.process import Unanswered
-from grader.processes.station import DEATHS, Station, network_body, sentence
+from grader.processes.station import DEATHS, Station, sentence
 from grader.recipe import Recipe
 from grader.source import outputs
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from grader import assignment
-from grader.processes.station import STEPS, asked
+from grader.processes.exchange import asked
+from grader.processes.station import STEPS
 from grader.source import notebook
 from grader.untrusted import shims
 from grader.untrusted.reading import Reading

@@ -28,11 +28,12 @@ SPEAKING = (  # the engine's modules whose words reach a student
     "compare expectations graph/capture graph/encoding graph/habits graph/measure graph/observation graph/tracing "
     "intake/__init__ intake/entries intake/folders intake/handed intake/zips judge/cards judge/judge judge/fixtures "
     "judge/outcomes judge/plugin lateness measurement/measurements measurement/networks measurement/outcomes "
-    "measurement/practice measurement/testimony processes/advice processes/process processes/station source/cells "
-    "source/decoding source/files source/flow live/here live/names source/notebook source/pieces source/running "
-    "source/scope source/settings source/siblings student training/learner training/loop training/schedule "
-    "untrusted/answers untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming untrusted/reading "
-    "untrusted/recorder untrusted/roles untrusted/shelf untrusted/shims untrusted/within"
+    "measurement/practice measurement/testimony processes/advice processes/exchange processes/process "
+    "processes/station source/cells source/decoding source/files source/flow live/here live/names source/notebook "
+    "source/pieces source/running source/scope source/settings source/siblings student training/learner training/loop "
+    "training/schedule untrusted/answers untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming "
+    "untrusted/reading untrusted/recorder untrusted/roles untrusted/shelf untrusted/shims untrusted/stand_ins "
+    "untrusted/within"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")

@@ -11,14 +11,11 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from grader import wire
-from grader.assignment import Answer, Assignment, Limits, Question
+from grader.assignment import Assignment, Limits, Question
 from grader.errors import WorkerLost
 from grader.model import File, Verdict
-from grader.processes import advice
+from grader.processes import advice, exchange
 from grader.processes.crew import Patience, Source, practises, prelude
 from grader.processes.process import KILL, Allowance, Unanswered, Worker
 
@@ -28,7 +25,6 @@ REFUSED = re.compile(
     r"|name resolution|Network is unreachable|no network here"
 )
 """What torch and Python say of what the sandbox refuses, under other types than PermissionError."""
-MOST_REMARKS = 50
 DEATHS = frozenset({Verdict.TIMED_OUT, Verdict.CRASHED, Verdict.OUT_OF_MEMORY})
 
 
@@ -119,6 +115,7 @@ class Station:
 
     def _look(self, step: str, name: str = "") -> None:
         request = wire.Message("again", {"step": step, "name": name, "seed": self._assignment.seeds.public})
+        request = exchange.load(self._files, self.questions, self._assignment)
         found = self._ask_worker(request, self._assignment.limits.wall_seconds)
         self._take(self._accepted(found, "the submission"))
 
@@ -137,9 +134,9 @@ class Station:
 
     def _take(self, reply: wire.Message) -> None:
         """Believe of what was found as much as can be understood."""
-        self._read = _readings(reply, self.questions)
-        self._tries = _strings(reply.body.get("tries"))
-        self.remarks = (*_remarks(reply), *self._remarks_on_steps)
+        self._read = exchange.readings(reply, self.questions)
+        self._tries = exchange.strings(reply.body.get("tries"))
+        self.remarks = (*exchange.remarks(reply), *self._remarks_on_steps)
 
     def _load(self) -> None:
         """Start a worker that reads the questions; the assignment's own limit holds, whatever a network may take."""
@@ -148,18 +145,10 @@ class Station:
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
         self._worker = self._crew.worker(allowance, self._prelude, networks=self._practises)
         self._completed.clear()
-        found = self._ask_worker(self._load_request(), self._assignment.limits.wall_seconds)
+        found = self._ask_worker(
+            exchange.load(self._files, self.questions, self._assignment), self._assignment.limits.wall_seconds
+        )
         self._take(self._accepted(found, "the submission"))
-
-    def _load_request(self) -> wire.Message:
-        body = {
-            "questions": [asked(q, self._assignment) for q in self.questions],
-            "files": [f.name for f in self._files],
-            "seed": self._assignment.seeds.public,
-            "packages": list(self._assignment.allowed_packages),
-        }
-        tensors = {str(i): _as_tensor(f.data) for i, f in enumerate(self._files)}
-        return wire.Message("load", body, tensors)
 
     def ask(self, request: wire.Message, wall_seconds: float, name: str) -> wire.Message:
         """The reply to a request about `name`; asked twice if it lacked a name of its file. Raises `Unanswered`."""
@@ -228,38 +217,6 @@ class Station:
         return "".join(self._printed)
 
 
-def _readings(reply: wire.Message, questions: list[Question]) -> dict[str, Any]:
-    """What a worker claims to have found of each question, so far as it can be understood at all."""
-    read = reply.body.get("questions")
-    if reply.kind != "loaded" or not isinstance(read, dict) or not all(_is_reading(read.get(q.id)) for q in questions):
-        raise Unanswered(Verdict.FAILED, "What was found in the submission came back in a form that cannot be read.")
-    return read
-
-
-def _strings(value: object) -> list[str]:
-    return [str(v) for v in value] if isinstance(value, list) else []
-
-
-def _remarks(reply: wire.Message) -> tuple[str, ...]:
-    """What a worker says it could not read or had to change; only shown."""
-    lists = [reply.body.get(key) for key in ("problems", "notes")]
-    return tuple(str(remark) for found in lists if isinstance(found, list) for remark in found)[:MOST_REMARKS]
-
-
-def _is_reading(value: object) -> bool:
-    match value:
-        case {"names": dict(names), "dropped": list(), "explanation": None | str()}:
-            return all(_is_found(found) for found in names.values())
-    return False
-
-
-def _is_found(value: object) -> bool:
-    match value:
-        case {"state": "found", "rule": str()} | {"state": "missing" | "raised"}:
-            return True
-    return False
-
-
 def _by_how_much(text: str) -> str:
     """What torch says that it was asked for."""
     asked = re.search(r"tried to allocate (\d{1,30}) bytes", text)
@@ -269,37 +226,3 @@ def _by_how_much(text: str) -> str:
 def sentence(text: str) -> str:
     """A worker's words as the beginning of a sentence."""
     return text[:1].upper() + text[1:] if text.startswith(("the ", "nothing ")) else text
-
-
-def asked(question: Question, assignment: Assignment) -> dict[str, Any]:
-    """A question as the worker needs it: names and headings, no check and no point. `others` are not to be taken."""
-    explanation = question.explanation
-    at = assignment.questions.index(question)
-    others = [
-        {**_named(a), "question": q.id, "network": q.network is not None, "before": i < at}
-        for i, q in enumerate(assignment.questions)
-        for a in q.answers
-        if i != at
-    ]
-    return {
-        "id": question.id,
-        "answers": [_named(a) for a in question.answers],
-        "explanation": {"name": explanation.name, "headings": list(explanation.headings)} if explanation else None,
-        "network": network_body(question),
-        "others": others,
-    }
-
-
-def _named(answer: Answer) -> dict[str, Any]:
-    role = answer.role.model_dump(mode="json") if answer.role else None
-    return {"name": answer.name, "aliases": list(answer.aliases), "role": role}
-
-
-def network_body(question: Question) -> dict[str, Any] | None:
-    """The network that a question asks for, as the worker needs it."""
-    network = question.network
-    return {"input_shape": list(network.input_shape), "classes": network.classes} if network else None
-
-
-def _as_tensor(data: bytes) -> Tensor:
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8) if data else torch.empty(0, dtype=torch.uint8)
