@@ -92,7 +92,7 @@ class Bench:
         self._scratch.mkdir(exist_ok=True)
         self._sandbox = self._chosen()
         _import_what_judges_need()
-        if self._plan.train and self._asks_for_networks:
+        if self._plan.train and (self._plan.data or self._asks_for_networks):
             self._images = self._opened()
         for modules, zygote in list(self._zygotes.items()):
             try:

@@ -75,7 +75,7 @@ def judge(
     spec = assignment.load(Path(plan.assignment))
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
     asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
-    images = _images(plan, shared) if plan.train and any(q.network for q in asked) else None
+    images = _images(plan, shared) if plan.train and (plan.data or any(q.network for q in asked)) else None
     device, why = environment.choose_device(plan.device)
     secrets = (Path(plan.reference),) if plan.reference else ()
     chosen = _chosen(plan, secrets, shared)
