@@ -115,7 +115,6 @@ class Station:
 
     def _look(self, step: str, name: str = "") -> None:
         request = wire.Message("again", {"step": step, "name": name, "seed": self._assignment.seeds.public})
-        request = exchange.load(self._files, self.questions, self._assignment)
         found = self._ask_worker(request, self._assignment.limits.wall_seconds)
         self._take(self._accepted(found, "the submission"))
 
@@ -145,9 +144,8 @@ class Station:
         allowance = Allowance(limits.memory_mib << 20, limits.output_kib << 10, cpu_seconds)
         self._worker = self._crew.worker(allowance, self._prelude, networks=self._practises)
         self._completed.clear()
-        found = self._ask_worker(
-            exchange.load(self._files, self.questions, self._assignment), self._assignment.limits.wall_seconds
-        )
+        request = exchange.load(self._files, self.questions, self._assignment)
+        found = self._ask_worker(request, self._assignment.limits.wall_seconds)
         self._take(self._accepted(found, "the submission"))
 
     def ask(self, request: wire.Message, wall_seconds: float, name: str) -> wire.Message:
