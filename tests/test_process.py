@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -295,6 +296,13 @@ def test_the_fresh_interpreter_that_got_warm_for_nothing_ends(tmp_path: Path):
     source.close()
     assert waiting.returncode is not None
     assert source._next is None
+
+
+def test_the_memory_of_who_started_an_interpreter_is_not_counted_as_its_own(tmp_path: Path):
+    ours = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    with (tmp_path / "log").open("w+b") as log:
+        process = subprocess.Popen([sys.executable, "-c", "pass"], stdout=log, stderr=log)
+        assert FreshLife(process, log, 100).wait().memory_bytes < ours
 
 
 def test_a_fresh_interpreter_that_exits_is_a_crash_and_leaves_no_descriptor(tmp_path: Path):

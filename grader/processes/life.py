@@ -20,11 +20,15 @@ from grader.errors import WorkerLost
 
 START_SECONDS = 120.0  # an import of torch on a machine that is busy with other work
 POLL_SECONDS = 0.01
+RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of what the kernel counts the most resident memory in
 
 
 @dataclass(frozen=True)
 class Death:
-    """How a worker ended: `signal` 0 and an exit `code`, or a `signal`. `memory_bytes` is its peak resident size."""
+    """How a worker ended: `signal` 0 and an exit `code`, or a `signal`. `memory_bytes` is its peak resident size.
+
+    It is 0 where that is not known.
+    """
 
     code: int
     signal: int
@@ -119,6 +123,7 @@ class FreshLife:
         self._log = log
         self._cap = cap
         self._output = b""
+        self._inherited = _peak()
         self._death: Death | None = None
         self._lock = threading.Lock()  # the watchdog of the channel kills from its own thread
 
@@ -146,8 +151,9 @@ class FreshLife:
                 pid, status, usage = os.wait4(self._process.pid, os.WNOHANG)
                 if pid:
                     self._process.returncode = code = os.waitstatus_to_exitcode(status)
-                    peak = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-                    self._death = Death(max(code, 0), max(-code, 0), peak, usage.ru_utime + usage.ru_stime)
+                    peak = usage.ru_maxrss * RSS_UNIT
+                    held = peak if peak > self._inherited else 0
+                    self._death = Death(max(code, 0), max(-code, 0), held, usage.ru_utime + usage.ru_stime)
         return self._death is not None
 
     def wait(self) -> Death:
@@ -164,6 +170,15 @@ class FreshLife:
     def output(self) -> bytes:
         """The head of its log file; nothing before its end."""
         return self._output
+
+
+def _peak() -> int:
+    """The most that we held so far, in bytes. A child that runs another program counts that as its own most."""
+    if os.name != "posix":
+        return 0
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
 class CappedLog:
