@@ -71,7 +71,8 @@ def make_ground(setup: Setup) -> Ground | None:
 
 def warm(modules: list[str], *, networks: bool, few: bool) -> None:
     """Import, run each kernel once, export once where there are networks (that takes seconds), and freeze it all."""
-    gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
+    if few:  # many workers would pay: garbage that is found late leaves holes, and each writes into pages of its own
+        gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
     from grader.untrusted import worker  # torch comes with it, and may come only now
 
     for name in modules:
