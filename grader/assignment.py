@@ -258,7 +258,10 @@ def find(name: str | None) -> Path:
 
 
 def asked(assignment: Assignment, names: Sequence[str]) -> tuple[Question, ...]:
-    """The questions that are named by id, or by its beginning where only one has it ("q1"); all when none is named."""
+    """The questions that are named by id, or by its beginning where only one has it ("q1"); all when none is named.
+
+    In the assignment's order. Raises UsageError for a name that none has, or several.
+    """
     found = []
     for name in names:
         known = [q for q in assignment.questions if q.id == name]
@@ -267,7 +270,7 @@ def asked(assignment: Assignment, names: Sequence[str]) -> tuple[Question, ...]:
             ids = ", ".join(q.id for q in assignment.questions)
             raise UsageError(f"{assignment.id} has no question {name!r}: wanted one of {ids}.")
         found += known
-    return tuple(found) or assignment.questions
+    return tuple(q for q in assignment.questions if q in found or not names)
 
 
 def load(folder: Path) -> Assignment:

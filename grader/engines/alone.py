@@ -116,7 +116,7 @@ def _interpreters(plan: Plan, *, lasting: bool) -> Fresh:
     if not lasting:
         with contextlib.suppress(errors.GraderError):  # the judge says so
             spec = assignment.load(Path(plan.assignment))
-            asked = [q for q in spec.questions if q.id in plan.questions or not plan.questions]
+            asked = assignment.asked(spec, plan.questions)
             expected = any(not q.network for q in asked) + sum(q.network is not None for q in asked)
     return Fresh(folder, expected)
 

@@ -291,7 +291,7 @@ def _import_what_judges_need() -> None:
 def _asks_for_networks(plan: Plan) -> bool:
     """Whether a question that is asked has a network."""
     try:
-        questions = assignment.load(Path(plan.assignment)).questions
+        asked = assignment.asked(assignment.load(Path(plan.assignment)), plan.questions)
     except errors.GraderError:  # a judge says so
         return False
-    return any(q.network for q in questions if q.id in plan.questions or not plan.questions)
+    return any(q.network for q in asked)

@@ -74,7 +74,7 @@ def judge(
     torch.set_num_threads(1)
     spec = assignment.load(Path(plan.assignment))
     reference = Reference(Path(plan.reference), spec) if plan.reference else None
-    asked = tuple(q for q in spec.questions if q.id in plan.questions or not plan.questions)
+    asked = assignment.asked(spec, plan.questions)
     images = _images(plan, shared) if plan.train and (plan.data or any(q.network for q in asked)) else None
     device, why = environment.choose_device(plan.device)
     secrets = (Path(plan.reference),) if plan.reference else ()
