@@ -37,6 +37,11 @@ def load(folder, text):
 # --- what is read from any assignment.toml ----------------------------------------------------------------------------
 
 
+def test_questions_are_asked_by_the_beginning_of_their_names_in_the_assignments_order():
+    assert [q.id for q in assignment.asked(CNN, ["Q7", "q1_conv2d", "q7"])] == ["q1_conv2d", "q7_efficientnet"]
+    assert assignment.asked(CNN, []) == CNN.questions
+
+
 def test_a_tiny_assignment_has_the_defaults(tmp_path):
     tiny = load(tmp_path, TINY)
     assert tiny.max_points == 2

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import nn
 
-from grader import assignment, batch, live
+from grader import batch, live
 from grader.assignment import Assignment
 from grader.errors import AssignmentError, UsageError
 from grader.live.here import CUT, MOST_PRINTED, Prints
@@ -286,8 +286,3 @@ def test_a_flood_of_prints_is_cut_once() -> None:
 def test_a_language_that_there_is_not_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="no language 'de': wanted 'en' or 'zh-TW'"):
         live.check("q1", lang="de")
-
-
-def test_the_public_part_of_an_unknown_assignment_is_refused() -> None:
-    spec = assignment.load(assignment.find("cnn-cifar10"))
-    assert [q.id for q in assignment.asked(spec, ["Q7", "q1_conv2d"])] == ["q1_conv2d", "q7_efficientnet"]
