@@ -105,9 +105,10 @@ def main() -> None:
         return
     from grader.sandbox import linux
     from grader.sandbox.blueprint import Setup
+    from grader.sandbox.ground import prepare
 
     sent = json.loads(sys.stdin.buffer.read())
-    ground = linux.prepare(Setup.unpack(base64.b64decode(sent["setup"])))
+    ground = prepare(Setup.unpack(base64.b64decode(sent["setup"])))
     ours, theirs = socket.socketpair()
     uid = next(ground.uids, None)
     pid = linux.fork(ground)

@@ -34,7 +34,8 @@ WITHOUT_TORCH = [
 ]
 WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "report.summary", "text", "judge.unjudged"]
 WITHOUT_TORCH += ["store.basis", "pages", "terminal.progress", "store.remainder", "terminal.remembered", "store"]
-BESIDE_STUDENT_CODE = ["untrusted.zygote", "sandbox.linux", "sandbox.plain", "sandbox.probe", "sandbox.trial"]
+BESIDE_STUDENT_CODE = ["untrusted.zygote", "sandbox.ground", "sandbox.landlock", "sandbox.linux", "sandbox.plain"]
+BESIDE_STUDENT_CODE += ["sandbox.probe", "sandbox.trial"]
 # `sandbox` itself holds the choice of a sandbox, which is the judge's and imports what it needs when it chooses.
 OWN_EXCEPTIONS = ["errors", "sandbox.survey", "model"]
 

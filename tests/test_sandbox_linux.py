@@ -20,7 +20,7 @@ from tests import cage, cage_acts
 if not sys.platform.startswith("linux"):
     pytest.skip("the Linux walls", allow_module_level=True)
 
-from grader.sandbox import kernel, linux
+from grader.sandbox import ground, kernel, landlock
 from grader.sandbox.blueprint import (
     LEVELS,
     NAMESPACES,
@@ -229,8 +229,8 @@ def test_a_worker_sees_one_process_one_interface_and_its_own_root(engine: Path, 
 
 
 def test_only_the_package_and_libraries_are_readable() -> None:
-    paths = linux.readable()
-    package = str(Path(linux.__file__).parent.parent)
+    paths = ground.readable()
+    package = str(Path(ground.__file__).parent.parent)
     repository = str(Path(package).parent)
     assert package in paths
     assert not any(Path(repository).is_relative_to(p) for p in paths if p != package)
@@ -280,7 +280,7 @@ def test_a_wall_that_cannot_be_built_stops_the_worker(engine: Path, trap: Trap, 
 
 @pytest.mark.skipif(not ROOT, reason="root gives workers their own user ids")
 def test_workers_have_different_users() -> None:
-    uids = linux.own_uids()
+    uids = ground.own_uids()
     first, second = next(uids), next(uids)
     assert first != second
     assert min(first, second) >= 60_000
@@ -299,7 +299,7 @@ def test_an_interpreter_that_the_workers_user_cannot_read_is_said(engine: Path, 
 
 
 def test_the_heap_moves_into_huge_pages(engine: Path) -> None:
-    source = "from grader.sandbox import linux\nheap = bytearray(32 << 20)\nresult = linux.collapse_heap()"
+    source = "from grader.sandbox import ground\nheap = bytearray(32 << 20)\nresult = ground.collapse_heap()"
     done = cage.run(engine, Setup(Blueprint(), "/").pack(), source, USERS[0])
     assert (done > 0) == Path("/sys/kernel/mm/transparent_hugepage").is_dir()
 
@@ -307,4 +307,4 @@ def test_the_heap_moves_into_huge_pages(engine: Path) -> None:
 def test_landlock_is_new_enough_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kernel, "landlock_abi", lambda: 2)
     with pytest.raises(OSError, match="version 2, and 3"):
-        linux.landlock((), ())
+        landlock.restrict((), ())

@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 
 from grader.sandbox import linux, plain
 from grader.sandbox.blueprint import Setup, WallFailed, to_report
+from grader.sandbox.ground import Ground, prepare
 
 LIMITS = linux.Limits(memory_bytes=1 << 30, cpu_seconds=60)
 
@@ -30,7 +31,7 @@ def main() -> None:
 def attempt(setup: Setup) -> dict[str, Any]:
     """What a worker behind this blueprint finds."""
     try:
-        ground = linux.prepare(setup)
+        ground = prepare(setup)
     except WallFailed as e:
         return {"failed": e.wall, "reason": e.reason}
     ours, theirs = socket.socketpair()
@@ -45,7 +46,7 @@ def attempt(setup: Setup) -> dict[str, Any]:
     return dict(json.loads(line)) if line else {"failed": "", "reason": "a worker died while it built its walls"}
 
 
-def _worker(ground: linux.Ground, uid: int | None, sock: socket.socket) -> NoReturn:
+def _worker(ground: Ground, uid: int | None, sock: socket.socket) -> NoReturn:
     try:
         try:
             linux.enter(ground, uid, sock.fileno(), os.dup(2), LIMITS)

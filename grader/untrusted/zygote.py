@@ -34,7 +34,7 @@ from grader.sandbox import plain
 from grader.sandbox.blueprint import Setup, WallFailed, to_report
 
 if TYPE_CHECKING:
-    from grader.sandbox.linux import Ground
+    from grader.sandbox.ground import Ground
 
 DESCRIPTORS = 3
 WATCH_SECONDS = 1.0
@@ -64,9 +64,9 @@ def make_ground(setup: Setup) -> Ground | None:
     """What workers are shut in by, if anything. Comes before torch is imported: the process may fork here."""
     if not setup.blueprint.walls:
         return None
-    from grader.sandbox import linux  # no other system can import it
+    from grader.sandbox.ground import prepare
 
-    return linux.prepare(setup)
+    return prepare(setup)
 
 
 def warm(modules: list[str], *, networks: bool, few: bool) -> None:
@@ -84,9 +84,9 @@ def warm(modules: list[str], *, networks: bool, few: bool) -> None:
     gc.freeze()
     gc.enable()
     if sys.platform.startswith("linux") and not few:
-        from grader.sandbox import linux
+        from grader.sandbox.ground import collapse_heap
 
-        linux.collapse_heap()
+        collapse_heap()
 
 
 def serve(control: socket.socket, ground: Ground | None) -> None:
@@ -139,7 +139,7 @@ def fork(control: socket.socket, living: dict[int, socket.socket], ground: Groun
 def _fork(ground: Ground | None) -> int:
     if ground is None:
         return os.fork()
-    from grader.sandbox import linux
+    from grader.sandbox import linux  # no other system can import it
 
     return linux.fork(ground)
 
