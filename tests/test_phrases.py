@@ -17,7 +17,7 @@ from grader.errors import AssignmentError
 from grader.processes import advice
 from grader.report import catalogues, phrases
 from grader.report.phrases import Phrases
-from grader.source import scope
+from grader.source import effects
 from tests.speech import said
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -30,10 +30,10 @@ SPEAKING = (  # the engine's modules whose words reach a student
     "judge/outcomes judge/plugin lateness measurement/measurements measurement/networks measurement/outcomes "
     "measurement/practice measurement/testimony processes/advice processes/exchange processes/process "
     "processes/station source/cells source/decoding source/files source/flow live/here live/names source/notebook "
-    "source/pieces source/running source/scope source/settings source/siblings student training/learner training/loop "
-    "training/schedule untrusted/answers untrusted/building untrusted/diagnosis untrusted/makers untrusted/naming "
-    "untrusted/reading untrusted/recorder untrusted/roles untrusted/shelf untrusted/shims untrusted/stand_ins "
-    "untrusted/within"
+    "source/effects source/pieces source/reasons source/running source/settings source/siblings student "
+    "training/learner training/loop training/schedule untrusted/answers untrusted/building untrusted/diagnosis "
+    "untrusted/makers untrusted/naming untrusted/reading untrusted/recorder untrusted/roles untrusted/shelf "
+    "untrusted/shims untrusted/stand_ins untrusted/within"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")
@@ -94,7 +94,7 @@ NOT_FOR_STUDENTS = {
     "Missing parentheses in call to",
     "multiple exception types must be parenthesized",
     *(pattern for pattern, _ in advice.ADVICE),
-    *scope.EFFECTS.values(),
+    *effects.EFFECTS.values(),
 }
 # Parts of sentences: EXAMPLES has them whole.
 PARTS = {

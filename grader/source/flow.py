@@ -5,7 +5,7 @@ change the object in place, and in turn everything that these read. What a state
 among the statements before it; what its functions read is looked up where they are called and at the end. A notebook
 that binds a name twice thus gives what running it from top to bottom would have given.
 
-Statements that train, read data or draw ("it trains or tests", see scope.py) are never taken for the sake of a change
+Statements that train, read data or draw ("it trains or tests", see effects.py) are never taken for the sake of a change
 in place, nor for a name that only a function's body mentions. When a kept statement needs one to run, it is taken.
 """
 
@@ -16,11 +16,11 @@ import ast
 import builtins
 import sys
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
-from grader.source import scope
+from grader.source import effects, reasons, scope
 from grader.source.files import PARSER_FAULTS, Place, Remark, Source, Statement
 from grader.source.scope import Kind, Unit
 
@@ -46,19 +46,6 @@ class Definition:
         return f"{self.name} ({self.kind}, {self.place})"
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """Something that might be an answer under another name. "module": a class that derives from an nn.Module.
-
-    `effect`: what calling it sets off, if it is a function; "" for nothing of note.
-    """
-
-    name: str
-    kind: Literal["module", "class", "function", "object"]
-    file: str
-    effect: str = ""
-
-
 class Need(NamedTuple):
     """A name that must have its value at a position. `mentioned`: only a function's body reads it."""
 
@@ -75,7 +62,7 @@ class Flow:
         self.problems = list(read.problems)
         self.units: list[Unit] = []
         self.flags = 0
-        own = frozenset(s.node.name for s in read.statements if isinstance(s.node, scope.Function))
+        own = frozenset(s.node.name for s in read.statements if isinstance(s.node, effects.Function))
         for statement in read.statements:
             try:
                 self.units.append(scope.analyse(len(self.units), _rooted(statement), own))
@@ -83,7 +70,7 @@ class Flow:
                 self.problems.append(Remark(statement.place, f"{e.args[0] if e.args else e}; it was left out."))
             self.flags |= _future(statement.node)
         self._complete_calls()
-        self.reasons = _reasons(self.units)
+        self.reasons = reasons.of_statements(self.units)
         self.binders = self._by_name(lambda unit: unit.binds)
         self.changers = self._by_name(lambda unit: () if self.reasons[unit.index] else unit.mutates)
         self.stars = [u.index for u in self.units if u.star]
@@ -100,7 +87,7 @@ class Flow:
 
     def _complete_calls(self) -> None:
         """What a call of one of the file's own functions binds or changes, now that all of these are known."""
-        functions = {u.node.name: u for u in self.units if isinstance(u.node, scope.Function)}
+        functions = {u.node.name: u for u in self.units if isinstance(u.node, effects.Function)}
         if not any(f.sets or f.alters for f in functions.values()):
             return
         for i, unit in enumerate(self.units):
@@ -203,20 +190,6 @@ class Flow:
         defined = (n for u in self.units for n, kind in u.binds.items() if kind in ("class", "function"))
         return list(dict.fromkeys([*defined, *light]))
 
-    def made_with(self, name: str) -> list[Candidate]:
-        """The functions and objects that are made by calling a name, through other functions too; none that trains."""
-        makers = {name}
-        effects = _effects(self.units)
-        functions = [u for u in self.units if isinstance(u.node, scope.Function) and not effects[u.node.name]]
-        for _ in functions:
-            makers |= {next(iter(u.binds)) for u in functions if u.body_calls & makers}
-        objects = [u for u in self.units if u.calls & makers and not self.reasons[u.index]]
-        named: list[tuple[str, Literal["function", "object"]]] = [
-            *((n, "function") for u in functions for n in u.binds if n in makers - {name}),
-            *((n, "object") for u in objects for n, kind in u.binds.items() if kind == "assignment"),
-        ]
-        return [Candidate(n, kind, self.file) for n, kind in dict.fromkeys(named)]
-
     def called_for(self, name: str) -> frozenset[str]:
         """The parts of what is called to bind a name last: models and efficientnet_b0 of `models.efficientnet_b0()`.
 
@@ -224,35 +197,10 @@ class Flow:
         """
         called: set[str] = set()
         for index in reversed(self.binders.get(name, [])):
-            called |= scope.called_to_bind(self.units[index].node)
+            called |= effects.called_to_bind(self.units[index].node)
             if name not in self.units[index].now:
                 break
         return frozenset(called)
-
-    def parts(self) -> frozenset[str]:
-        """What the file's networks mention: their parts, which are no networks of their own."""
-        networks = {c.name for c in self.candidates() if c.kind == "module"}
-        mentions = [u.later - u.binds.keys() for u in self.units if u.binds.keys() & networks]
-        return frozenset(name for names in mentions for name in names)
-
-    def candidates(self) -> list[Candidate]:
-        """Classes, functions and objects that might be answers, in this order and then in the file's."""
-        modules: set[str] = set()
-        found: list[Candidate] = []
-        effects = _effects(self.units)
-        for name, definition in self.definitions().items():
-            unit = self.units[self.binders[name][-1]]
-            if isinstance(unit.node, ast.ClassDef):
-                bases = {scope.dotted(b) for b in unit.node.bases}
-                if modules & bases or any(b.endswith(("Module", "Sequential")) for b in bases):
-                    modules.add(name)
-                found.append(Candidate(name, "module" if name in modules else "class", self.file))
-            elif definition.kind == "function":
-                found.append(Candidate(name, "function", self.file, effects.get(name, "")))
-            elif definition.kind == "assignment" and not self.reasons[unit.index] and not unit.is_literal:
-                found.append(Candidate(name, "object", self.file))
-        order = ("module", "class", "function", "object")
-        return sorted(found, key=lambda c: order.index(c.kind))
 
 
 def left_out(unit: Unit, reason: str) -> Remark:
@@ -289,34 +237,3 @@ def _future(node: ast.stmt) -> int:
         return 0
     known = [alias.name for alias in node.names if alias.name in future.all_feature_names]
     return sum(getattr(future, name).compiler_flag for name in known)
-
-
-def _effects(units: Sequence[Unit]) -> dict[str, str]:
-    """What calling each of the file's functions sets off, by itself or through others before it; "" for nothing."""
-    functions: dict[str, str] = {}
-    for unit in units:
-        if isinstance(unit.node, scope.Function):
-            inner = (functions[c] for c in sorted(unit.body_calls) if functions.get(c))
-            functions[unit.node.name] = unit.body_effect or next(inner, "")
-    return functions
-
-
-def _reasons(units: Sequence[Unit]) -> list[str]:
-    """Why each statement is nothing to run without need; "" for one that only builds.
-
-    A statement is tainted by what it calls, by the functions of the file that it calls, and by tainted variables.
-    """
-    functions = _effects(units)
-    reasons: list[str] = []
-    variables: dict[str, str] = {}
-    for unit in units:
-        called = (functions[c] for c in sorted(unit.calls) if functions.get(c))
-        tainted = (f"it needs {n} ({variables[n]})" for n in sorted(unit.now) if n in variables)
-        reason = unit.effect or next(called, "") or next(tainted, "")
-        reasons.append(reason)
-        for name in unit.binds:
-            if reason:
-                variables.setdefault(name, reason.rpartition("(")[2].rstrip(")"))
-            elif not unit.conditional:
-                variables.pop(name, None)
-    return reasons

@@ -21,10 +21,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from types import ModuleType
 
-from grader.source import explanations, labels, scope
+from grader.source import candidates, effects, explanations, labels
 from grader.source import files as source
+from grader.source.candidates import Candidate
 from grader.source.files import Place, ProblemError, Remark, Source
-from grader.source.flow import Candidate, Definition, Flow
+from grader.source.flow import Definition, Flow
 from grader.source.opening import opened
 from grader.source.pieces import Block, Part, Piece, part, piece
 from grader.source.siblings import Finder
@@ -69,11 +70,11 @@ class Book:
 
     def candidates(self, question: str = "") -> tuple[Candidate, ...]:
         """What might be an answer under another name; of the question's own file alone, where there is one."""
-        return tuple(c for f in self._for(question) for c in f.candidates())
+        return tuple(c for f in self._for(question) for c in candidates.candidates(f))
 
     def made_with(self, name: str) -> tuple[Candidate, ...]:
         """The functions, then the objects, of all files that are made by calling what a name is bound to."""
-        found = [c for f in self.flows for c in f.made_with(name)]
+        found = [c for f in self.flows for c in candidates.made_with(f, name)]
         return tuple(sorted(found, key=lambda c: c.kind != "function"))
 
     def _for(self, question: str) -> Sequence[Flow]:
@@ -155,7 +156,7 @@ class Book:
     @cached_property
     def parts(self) -> frozenset[str]:
         """What some network is made of."""
-        return frozenset(name for f in self.flows for name in f.parts())
+        return frozenset(name for f in self.flows for name in candidates.parts(f))
 
     def inside(self, pattern: re.Pattern[str], rivals: re.Pattern[str] | None = None) -> tuple[str, str, Place] | None:
         """(name, function, place) of the first matching name that is bound within a function, out of reach.
@@ -169,7 +170,7 @@ class Book:
                         name, line = _bound_by(node)
                         if node is unit.node or not pattern.fullmatch(name):
                             continue
-                        called = scope.called_to_bind(node) if isinstance(node, ast.stmt) else ()
+                        called = effects.called_to_bind(node) if isinstance(node, ast.stmt) else ()
                         if not rivals or not any(map(rivals.fullmatch, called)):
                             return name, unit.node.name, Place(flow.file, unit.statement.place.cell, line)
         return None

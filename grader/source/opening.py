@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from grader.source import nested
+from grader.source.candidates import candidates
 from grader.source.cells import first_line
 from grader.source.files import PARSER_FAULTS, Place, Statement
 from grader.source.flow import Flow
@@ -22,7 +23,7 @@ MOST_STATEMENTS = 2_000  # opened of one file
 
 def opened(flow: Flow) -> Flow | None:
     """The file with its functions opened; None where nothing is in them."""
-    networks = {c.name for c in flow.candidates() if c.kind == "module"}
+    networks = {c.name for c in candidates(flow) if c.kind == "module"}
     inside = [s for unit in flow.units for s in _inside(unit, networks)][:MOST_STATEMENTS]
     return Flow(replace(flow.source, statements=(*flow.source.statements, *inside), problems=())) if inside else None
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import CodeType
 
-from grader.source import scope
+from grader.source import effects
 from grader.source.files import PARSER_FAULTS, Place, Remark, Source
 from grader.source.flow import BUILTINS, Flow, left_out
 from grader.source.scope import Unit
@@ -98,7 +98,7 @@ def _dropped(part: Part) -> Iterator[str]:
         is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if unit.index in kept or is_text or isinstance(node, ast.Pass):
             continue
-        only_prints = isinstance(node, ast.Expr) and scope.root(node.value) == "print"
+        only_prints = isinstance(node, ast.Expr) and effects.root(node.value) == "print"
         if unit.index in part.mentioned:
             yield str(part.mentioned[unit.index])
             continue

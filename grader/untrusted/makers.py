@@ -22,7 +22,7 @@ import torch
 from torch import nn
 
 from grader.source import settings
-from grader.source.flow import Candidate
+from grader.source.candidates import Candidate
 from grader.source.notebook import Book
 from grader.untrusted import building
 from grader.untrusted.shelf import Shelf

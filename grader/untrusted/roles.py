@@ -14,7 +14,7 @@ from typing import Any
 
 from torch import nn
 
-from grader.source import flow, settings
+from grader.source import candidates, settings
 from grader.source.notebook import Book
 from grader.untrusted import building, makers, naming
 from grader.untrusted.makers import Bound
@@ -151,7 +151,7 @@ def _try_all(
     return [], reasons
 
 
-def _tried(book: Book, question: Question, candidate: flow.Candidate, reasons: list[Reason]) -> Candidate | None:
+def _tried(book: Book, question: Question, candidate: candidates.Candidate, reasons: list[Reason]) -> Candidate | None:
     """The candidate if it fits; else the reason joins the others, if it may be a network at all."""
     inside = book.where(candidate.name, question["id"])
     opened = inside is not None and inside.within != ""
@@ -173,7 +173,7 @@ def _tried(book: Book, question: Question, candidate: flow.Candidate, reasons: l
     return Candidate(candidate.name, value, _is_depthwise(model), told)
 
 
-def _may_be_network(candidate: flow.Candidate, value: object, error: BaseException) -> bool:
+def _may_be_network(candidate: candidates.Candidate, value: object, error: BaseException) -> bool:
     """Whether it is worth saying why a candidate does not fit."""
     lacks = isinstance(error, ModuleNotFoundError)
     if lacks and candidate.kind == "object":
