@@ -33,7 +33,7 @@ SPEAKING = (  # the engine's modules whose words reach a student
     "source/effects source/pieces source/reasons source/running source/settings source/siblings student "
     "training/learner training/loop training/schedule untrusted/answers untrusted/building untrusted/diagnosis "
     "untrusted/makers untrusted/naming untrusted/reading untrusted/recorder untrusted/roles untrusted/shelf "
-    "untrusted/shims untrusted/stand_ins untrusted/within"
+    "untrusted/shims untrusted/stand_ins untrusted/states untrusted/within"
 ).split()
 CHECKS = sorted((ROOT / "assignments/cnn-cifar10/checks").glob("*.py")) + sorted(
     (ROOT / "reference/cnn-cifar10/checks").glob("*.py")

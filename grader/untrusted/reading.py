@@ -13,29 +13,21 @@ Runs student code: standard library and torch only.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any
 
 from grader.source import settings
 from grader.source.notebook import Book, Piece
-from grader.untrusted import naming, recorder, roles, within
+from grader.untrusted import naming, recorder, roles, states, within
 from grader.untrusted.makers import Bound
 from grader.untrusted.recorder import Layer
 from grader.untrusted.shelf import Shelf, described
+from grader.untrusted.states import State
 
 CURABLE = frozenset({"NameError", "UnboundLocalError", "AttributeError", "KeyError", "IndexError", "ImportError"})
 """What statements raise that lack something which others of the file may give."""
 
-STILL = "{name} is still {value} ({place}): put your own answer there"
-IS_STILL = re.compile(r"\w+ is still (?:None|Ellipsis) \((?P<place>.*)\): put your own answer there")
-
-IMAGE = re.compile(r"!\[[^\]]{0,300}\]\(|<img\b", re.IGNORECASE)
-
-MOST_LAYERS = 8  # named in one message
-
 Question = dict[str, Any]
-State = dict[str, Any]
 
 
 class Reading:
@@ -78,15 +70,13 @@ class Reading:
 
     def _bind(self, answer: dict[str, Any], found: naming.Found, shelf: Shelf, rivals: list[str]) -> State:
         if not found.name:
-            return {
-                "state": "missing",
-                "message": f"{self._out_of_reach(answer, rivals) or found.rule}{self._unread()}",
-            }
+            message = states.out_of_reach(self._book, answer, rivals) or found.rule
+            return {"state": "missing", "message": f"{message}{states.unread(self._book)}"}
         if not shelf.has(found.name):
-            return _not_bound(shelf.error_of(found.name))
+            return states.not_bound(shelf.error_of(found.name))
         value = shelf.get(found.name)
         if value is None or value is ...:
-            return {"state": "missing", "message": STILL.format(name=found.name, value=value, place=found.place)}
+            return states.still(found, value)
         return self._take(answer["name"], value, f"{found.rule} ({found.place}){found.near}", found.name)
 
     def _take(self, name: str, value: object, rule: str, own: str = "", book: Book | None = None) -> State:
@@ -109,23 +99,6 @@ class Reading:
         causes = (shelf.cause_of(error) for shelf in self._shelves)
         return next((cause for cause in causes if cause is not error), error)
 
-    def _out_of_reach(self, answer: dict[str, Any], rivals: list[str]) -> str:
-        """What to say of a name that is bound within a function only; "" where it is not."""
-        names = "|".join([re.escape(answer["name"]), *answer["aliases"]])
-        others = re.compile("|".join(rivals), re.IGNORECASE) if rivals else None
-        inside = self._book.inside(re.compile(names, re.IGNORECASE), others)
-        if not inside:
-            return ""
-        name, function, place = inside
-        return (
-            f"{name} is there only inside {function}() ({place}), where nothing outside can reach it. "
-            f"Bind your answer to the name {answer['name']} at the top level"
-        )
-
-    def _unread(self) -> str:
-        """What could not be read, said with an answer that is missing: it may have been there."""
-        return f". Not everything could be read: {self._book.problems[0]}" if self._book.problems else ""
-
     # ------------------------------------------------------------------------------------------------ what it tells
 
     def body(self) -> dict[str, Any]:
@@ -141,8 +114,8 @@ class Reading:
         wanted = question["explanation"]
         explanation = self._book.explanation(wanted["name"], wanted["headings"]) if wanted else None
         return {
-            "names": _said_once(self._names[question["id"]]),
-            "dropped": [*_images(explanation or ""), *self._dropped[question["id"]]],
+            "names": states.said_once(self._names[question["id"]]),
+            "dropped": [*states.images(explanation or ""), *self._dropped[question["id"]]],
             "explanation": explanation,
         }
 
@@ -234,7 +207,7 @@ class Reading:
             elif outcome.error:
                 state = {"state": "raised", **described(outcome.error)}
             elif outcome.message:
-                state = {**state, "message": _with(state["message"], outcome.message)}
+                state = {**state, "message": states.joined(state["message"], outcome.message)}
             self._names[question["id"]][answer["name"]] = state
 
     def _within(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
@@ -261,56 +234,8 @@ class Reading:
         if len(fit) == 1:
             return self._take(answer["name"], fit[0].build(), f"taken from {fit[0].place}: {fit[0]}{fit[0].story}")
         if fit:
-            message = f"{_listed(fit)} could each be {answer['name']}: bind the right one to that name"
+            message = f"{states.listed(fit)} could each be {answer['name']}: bind the right one to that name"
             return {**state, "message": message}
         same = [x for x in layers if x.kind == answer["role"]["op"]]
-        told = f"Layers of this kind that were seen: {_listed(same)}" if same else ""
-        return {**state, "message": _with(state["message"], told)} if told else state
-
-
-def _not_bound(error: BaseException) -> State:
-    """The state of a name whose statements raised; one that lacks only a setting may be found in another way."""
-    if isinstance(error, settings.Unset):
-        return {"state": "missing", "message": str(error), "unset": True}
-    return {"state": "raised", **described(error)}
-
-
-def _images(explanation: str) -> Iterator[str]:
-    """A sentence on the images of an explanation, which no page shows."""
-    if count := len(IMAGE.findall(explanation)):
-        are = "1 image, which is" if count == 1 else f"{count} images, which are"
-        yield f"the explanation holds {are} to be seen in the notebook only"
-
-
-def _said_once(states: dict[str, State]) -> dict[str, State]:
-    """The states of a question's names; what is missing for the same reason has one message for all."""
-    said = dict(states)
-    reasons: dict[str, list[str]] = {}
-    for name, state in states.items():
-        if state["state"] == "missing":
-            still = IS_STILL.fullmatch(state["message"])
-            reasons.setdefault("still" if still else state["message"].replace(name, "{}"), []).append(name)
-    for reason, names in reasons.items():
-        if len(names) > 1:
-            message = _of_several(reason, names, states[names[0]]["message"])
-            said |= {name: {**states[name], "message": message} for name in names}
-    return said
-
-
-def _of_several(reason: str, names: list[str], first: str) -> str:
-    """What is missing for one reason, in one sentence."""
-    listed = f"{', '.join(names[:-1])} and {names[-1]}"
-    if reason == "still" and (match := IS_STILL.fullmatch(first)):
-        return f"{listed} are still None (the first: {match['place']}): put your own answers there"
-    none_of = reason.replace("{} or alike", " or ".join([", ".join(names[:-1]), names[-1]]) + ", or alike")
-    return none_of.replace("Bind your answer to the name", "Bind your answers to the names").replace("{}", listed)
-
-
-def _with(message: str, more: str) -> str:
-    return f"{message}. {more}"
-
-
-def _listed(layers: list[Layer]) -> str:
-    distinct = list({str(x): x for x in layers}.values())
-    more = f" and {len(distinct) - MOST_LAYERS} more" if len(distinct) > MOST_LAYERS else ""
-    return ", ".join(f"{x} ({x.place})" for x in distinct[:MOST_LAYERS]) + more
+        told = f"Layers of this kind that were seen: {states.listed(same)}" if same else ""
+        return {**state, "message": states.joined(state["message"], told)} if told else state
