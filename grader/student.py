@@ -15,10 +15,12 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from grader import captured as graphs
 from grader import wire
 from grader.assignment import Answer, Assignment, Question
+from grader.captured import Captured, Uncapturable
 from grader.errors import WorkerLost
-from grader.graph.rebuild import Network, Refused, rebuild
+from grader.graph.rebuild import Network
 from grader.model import Submission, Verdict
 from grader.processes.crew import Patience, Source
 from grader.processes.exchange import network_body
@@ -37,15 +39,6 @@ class Run:
 
     output: Tensor
     weights: dict[str, Tensor]
-
-
-@dataclass(frozen=True)
-class Captured:
-    """A network of the student's as captured; `note` says what is unusual about its output."""
-
-    ir: dict[str, Any]
-    tensors: dict[str, Tensor]
-    note: str
 
 
 class Student:
@@ -107,7 +100,7 @@ class Student:
         if name not in self._networks:
             self._write_down()
             captured = self.captured(name)
-            self._networks[name] = self._once(name, "rebuild", lambda: _rebuilt(name, captured))
+            self._networks[name] = self._once(name, "rebuild", lambda: graphs.rebuilt(name, captured))
         return self._networks[name]
 
     def _write_down(self) -> None:
@@ -141,15 +134,7 @@ class Student:
 
     def _capture(self, name: str, more: int) -> Captured:
         body = {**self._model_body(name, more), "batch": CAPTURE_BATCH}
-        reply = self._ask(name, wire.Message("capture", body))
-        note = str(reply.body.get("note", ""))
-        if reply.kind == "uncapturable":
-            reason = str(reply.body.get("reason", ""))
-            raise Uncapturable(name, reason)
-        ir = reply.body.get("ir")
-        if not isinstance(ir, dict):
-            raise Unanswered(Verdict.FAILED, f"{name} gave no graph.")
-        return Captured(ir, reply.tensors, note)
+        return graphs.of(name, self._ask(name, wire.Message("capture", body)))
 
     def notes(self, question: Question) -> tuple[str, ...]:
         """What is to be said of how the networks of a question were made, as far as they were captured."""
@@ -258,20 +243,3 @@ class Student:
             if keep is None or e.verdict in keep:
                 self._final[name, what] = e
             raise
-
-
-class Uncapturable(Unanswered):
-    """The network runs, but has no faithful graph: what a check asks of its parts is for a person to say."""
-
-    def __init__(self, name: str, reason: str) -> None:
-        self.name, self.reason = name, reason
-        text = f"{name} cannot be written down as a graph, so a person looks at its parts: {reason}"
-        super().__init__(Verdict.UNGRADED, text)
-
-
-def _rebuilt(name: str, captured: Captured) -> Network:
-    try:
-        return rebuild(captured.ir, captured.tensors)
-    except Refused as e:
-        note = f" {captured.note[:1].upper()}{captured.note[1:]}." if captured.note else ""
-        raise Unanswered(Verdict.FAILED, f"{name} cannot be rebuilt: {e}{note}") from e

@@ -10,6 +10,7 @@ from typing import Literal
 
 from grader import honesty, statistics
 from grader.assignment import Assignment, Question
+from grader.captured import Uncapturable
 from grader.data import DataSet
 from grader.errors import WorkerLost
 from grader.measurement import outcomes, testimony
@@ -21,7 +22,7 @@ from grader.model import ModelResult, SeedNoise, SeedResult, Verdict
 from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
-from grader.student import Student, Uncapturable
+from grader.student import Student
 from grader.trainer import CapturedNetwork, Job, Outcome, Trainer
 
 WAITING_THREADS = 16  # they only wait: one for each submission in flight

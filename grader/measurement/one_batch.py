@@ -12,13 +12,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from weakref import WeakKeyDictionary
 
 from grader.assignment import Assignment, Question
+from grader.captured import Captured, Uncapturable
 from grader.data import digest_of
 from grader.errors import WorkerLost
 from grader.measurement import outcomes
 from grader.measurement.accuracy import Measured
 from grader.model import Verdict
 from grader.processes.process import Unanswered
-from grader.student import Captured, Student, Uncapturable
+from grader.student import Student
 from grader.trainer import CapturedNetwork, Job, Outcome, Trainer
 
 LATER = "Graded later, on the course's machine: it needs a whole training."
