@@ -78,10 +78,11 @@ def grade(
 
     When a judge dies, the submissions that it had begun are tried once more, one at a time; one that kills it again
     gets INTERNAL in what is not finished, which costs no points. The others go on with a new judge. When a machine is
-    lost, what it had not finished is shared out again. Without an engine, the judge runs on this machine.
+    lost, what it had not finished is shared out again. Without an engine, judges run on this machine, and what they
+    come from stays warm until all are graded.
     """
-    with _scratch(plan) as there:
-        _Class(there, assignment, submissions, watch, take, journal or Journal(), engine or Local()).grade()
+    with _scratch(plan) as there, _working(engine) as engine_:
+        _Class(there, assignment, submissions, watch, take, journal or Journal(), engine_).grade()
 
 
 @contextlib.contextmanager
@@ -92,6 +93,16 @@ def _scratch(plan: Plan) -> Iterator[Plan]:
         return
     with Scratch("run") as folder:
         yield replace(plan, scratch=str(folder))
+
+
+@contextlib.contextmanager
+def _working(engine: Engine | None) -> Iterator[Engine]:
+    """The engine, or one of this machine alone that ends with its block: before the scratch folder goes."""
+    if engine:
+        yield engine
+        return
+    with Local() as here:
+        yield here
 
 
 class _Class:

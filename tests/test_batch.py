@@ -69,9 +69,9 @@ def test_its_neighbours_are_graded_as_if_it_were_not_there(log: Log):
     assert [log.cards[i].summary for i in ("ada", "cy", "dan")] == ["4 of 4", "4 of 4", "0 of 4"]
 
 
-def test_the_judge_is_started_anew_only_for_what_it_left(log: Log):
+def test_another_judge_goes_on_and_what_the_dead_one_had_begun_is_tried_once_more_at_the_end(log: Log):
     begun = [student for kind, student in log.steps if kind == "began"]
-    assert begun == ["ada", "bob", "bob", "cy", "dan"]
+    assert begun == ["ada", "bob", "cy", "dan", "bob"]
 
 
 def test_a_scorecard_is_taken_before_the_next_submission_begins(log: Log):

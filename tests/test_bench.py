@@ -40,6 +40,8 @@ import select
 
 def met(student):
     mine = student.submission.student_id
+    if mine == "eve":
+        os._exit(9)
     ends = {{name: os.open(f"{folder}/{{name}}", os.O_RDWR) for name in ("ada", "bob")}}
     os.write(ends.pop(mine), b"here")
     poll = select.poll()
@@ -80,14 +82,16 @@ def test_judges_that_end_in_another_order_than_they_are_missed_are_all_heard_of(
 
 @dataclass
 class Log:
-    """Who was begun, and the scorecards."""
+    """Who was begun, the scorecards, and the benches that there were."""
 
     begun: Counter[str] = field(default_factory=Counter)
     cards: dict[str, Scorecard] = field(default_factory=dict)
+    benches: set[int] = field(default_factory=set)
 
     def watch(self, event: Event) -> None:
         if event.kind == "began":
             self.begun[event.student_id] += 1
+            self.benches.update(interrupted.processes(os.getpid(), "bench"))
 
     def take(self, card: Scorecard) -> None:
         assert card.student_id not in self.cards
@@ -107,13 +111,13 @@ def hidden(before: str) -> str:
     return before + HIDDEN.replace('numbers that were not shown."""', 'numbers."""\n    met(student)')
 
 
-def test_two_judges_are_at_work_at_the_same_time(tmp_path: Path):
+def test_two_judges_are_at_work_at_the_same_time_also_when_one_has_died(tmp_path: Path):
     for name in ("ada", "bob"):
         os.mkfifo(tmp_path / name)
-    log = graded(
-        Tiny(tmp_path, hidden=hidden(MEETING.format(folder=tmp_path))), [submission(i, RIGHT) for i in ("ada", "bob")]
-    )
-    assert {i: c.summary for i, c in log.cards.items()} == {"ada": "4 of 4", "bob": "4 of 4"}
+    tiny = Tiny(tmp_path, hidden=hidden(MEETING.format(folder=tmp_path)))
+    log = graded(tiny, [submission(i, RIGHT) for i in ("eve", "ada", "bob")])
+    assert log.begun == {"eve": 2, "ada": 1, "bob": 1}
+    assert [log.cards[i].summary for i in ("ada", "bob")] == ["4 of 4", "4 of 4"]
 
 
 def test_a_judges_death_loses_only_what_it_had_begun(tmp_path: Path):
@@ -122,6 +126,7 @@ def test_a_judges_death_loses_only_what_it_had_begun(tmp_path: Path):
     assert log.begun == {"ada": 1, "bob": 2, "cy": 1, "dan": 1, "eve": 1}
     assert {c.verdict for c in log.cards["bob"].checks} == {Verdict.INTERNAL}
     assert [log.cards[i].summary for i in ("ada", "cy", "dan", "eve")] == ["4 of 4", "0 of 4", "4 of 4", "4 of 4"]
+    assert len(log.benches) == 1
 
 
 # ----------------------------------------------------------------------------------- a grading that is looked into
@@ -204,10 +209,21 @@ def test_judges_share_one_zygote_and_hold_no_connection_of_each_other(grading: G
     assert len(sockets[0] & sockets[1]) == 1  # what they ask the zygote for workers on
 
 
+def test_the_worker_of_a_dead_judge_ends_and_no_other(grading: Grading):
+    judge, other = (os.pidfd_open(pid) for pid in grading.below["judge"])
+    workers = [os.pidfd_open(pid) for pid in grading.below["worker"]]
+    signal.pidfd_send_signal(judge, signal.SIGKILL)
+    ended, _, _ = select.select(workers, [], [], 10)
+    still = select.select([other, *set(workers) - set(ended)], [], [], 0)
+    for handle in (judge, other, *workers):
+        os.close(handle)
+    assert (len(workers), len(ended), still[0]) == (2, 1, [])
+
+
 def test_all_die_with_the_coordinator(grading: Grading):
     """The last of this module: after it, nothing of the grading is left."""
-    pids = {pid for kind in grading.below.values() for pid in kind}
-    assert len(pids) >= 6
+    pids = {pid for kind in grading.below.values() for pid in kind if Path(f"/proc/{pid}").exists()}
+    assert len(pids) >= 4
     handles = [os.pidfd_open(pid) for pid in pids]
     grading.coordinator.send_signal(signal.SIGKILL)
     ended = [bool(select.select([handle], [], [], 10)[0]) for handle in handles]

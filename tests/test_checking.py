@@ -22,7 +22,7 @@ from grader.batch import Event
 from grader.commands.checking import _follower, _mine
 from grader.commands.shared import EXPLAINED, OK
 from grader.commands.watching import stamp, watch
-from grader.engines.local import LINUX, Kept
+from grader.engines.local import LINUX, Local
 from grader.errors import UsageError
 from grader.model import Scorecard, Verdict
 from grader.plan import Plan
@@ -170,7 +170,7 @@ def test_it_is_checked_again_after_a_save_and_ctrl_c_ends_it_with_the_last_exit_
 def test_what_is_warm_stays_so_for_the_next_check(tiny: Tiny, tmp_path: Path) -> None:
     spec, benches, verdicts = tiny.load(), [], []
     plan = Plan(str(spec.folder), None, None, "cpu", "quick", 1, None, train=False, scratch=str(tmp_path))
-    with Kept() as kept:
+    with Local(lasting=True) as kept:
         for source in (WRONG, RIGHT):
             found: list[Scorecard] = []
             batch.grade(plan, spec, [submission("a", source)], lambda _: None, found.append, engine=kept)

@@ -26,7 +26,7 @@ from grader.commands.shared import (
 )
 from grader.commands.watching import watch
 from grader.engines.job import Engine
-from grader.engines.local import Kept, Local
+from grader.engines.local import Local
 from grader.errors import UsageError
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
@@ -78,8 +78,8 @@ def check(
 
     shown = Shown(html, lang or spec.language)
     if not watched:
-        return _check(plan, spec, _mine(file), shown, Local())
-    with Scratch("watch") as scratch, Kept() as kept:
+        return _check(plan, spec, _mine(file), shown, None)
+    with Scratch("watch") as scratch, Local(lasting=True) as kept:
         going_on = replace(plan, scratch=str(scratch))
         seen: list[Scorecard] = []
         return watch(file, lambda: _check(going_on, spec, _mine(file), shown, kept, seen))
@@ -124,7 +124,7 @@ def _check(
     spec: Assignment,
     submission: Submission,
     shown: Shown,
-    engine: Engine,
+    engine: Engine | None,
     seen: list[Scorecard] | None = None,
 ) -> int:
     """Check and show it, and what is new beside the last that was `seen`, which it joins."""

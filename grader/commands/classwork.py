@@ -84,7 +84,13 @@ def _rename(store: Store, work: Remainder, submissions: list[Submission]) -> Non
 
 
 def _run(
-    store: Store, order: Order, found: Basis, work: Remainder, outlet: Outlet, display: Display, engine: engines.Engine
+    store: Store,
+    order: Order,
+    found: Basis,
+    work: Remainder,
+    outlet: Outlet,
+    display: Display,
+    engine: engines.Engine | None,
 ) -> None:
     """A new run over what is left; every result is on disk before it is told."""
     named = _named(work.left)

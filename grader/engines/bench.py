@@ -4,7 +4,7 @@ Theory of operation. To import torch costs seconds of processor time, so the jud
 process that has done so, as do the training processes. While it imports, the zygotes that the class needs (one with
 torchvision, one without), which it starts first, do the same on another core. All judges share them; when one dies, the
 bench starts another. The judges draw submissions from one deck, a file whose place they share, so that none
-idles as long as one is left; a judge that dies takes along only what it had begun.
+idles as long as one is left; a judge that dies takes along only what it had begun, and the coordinator orders another.
 
 The zygote is a program of its own and not a fork of the bench's. What is forked has its mother's addresses, stack
 canaries and seed of hashes, and student code can read those in its own memory: it would know where everything lies in

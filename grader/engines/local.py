@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import IO
 
 from grader.engines import order
 from grader.engines.alone import ONE_THREAD, Alone, last_words
@@ -30,28 +32,16 @@ ENDING_SECONDS = 10.0
 
 
 class Local:
-    """The judges of a class share the machine's zygote, its trainer and its processors."""
+    """Judges that share this machine's zygotes, trainer and processors. A context manager: they end with its block.
 
-    def shares(self, submissions: Sequence[Submission]) -> list[list[Submission]]:
-        """One share: the judges part it among themselves as they go."""
-        return [list(submissions)]
-
-    def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
-        """One job after the other."""
-        with Kept(lasting=False) as kept:
-            yield from kept.run(jobs)
-
-
-class Kept(Local):
-    """As `Local`, and what is warm stays so from run to run, until its block ends. All have one scratch folder.
-
-    Unless it is `lasting` nothing gets warm for a run that may follow.
+    What is warm stays so from run to run, as long as their plan, with its scratch folder, is the same. Unless it is
+    `lasting` nothing gets warm for a run that may follow.
     """
 
-    def __init__(self, *, lasting: bool = True) -> None:
+    def __init__(self, *, lasting: bool = False) -> None:
         self._lasting = lasting
 
-    def __enter__(self) -> Kept:
+    def __enter__(self) -> Local:
         self._stack = contextlib.ExitStack()
         self._warm: _Bench | Alone | None = None
         return self
@@ -59,11 +49,18 @@ class Kept(Local):
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
+    def shares(self, submissions: Sequence[Submission]) -> list[list[Submission]]:
+        """One share: the judges part it among themselves as they go."""
+        return [list(submissions)]
+
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
-        """One job after the other."""
+        """One job after the other. That judges are ready is said once for all of a job."""
         for job in jobs:
+            is_ready = False
             for message in self._alive(job.plan).messages(job):
-                yield job.key, message
+                if message["event"] != "ready" or not is_ready:
+                    yield job.key, message
+                is_ready = is_ready or message["event"] == "ready"
 
     def _alive(self, plan: Plan) -> _Bench | Alone:
         """Where judges come from, started anew when there is nothing for this plan or it has died."""
@@ -74,6 +71,15 @@ class Kept(Local):
             self._stack.enter_context(warm)
             self._warm = warm
         return self._warm
+
+
+@dataclass
+class _Judge:
+    """A judge that was ordered: its number at the bench, and what of its work was heard."""
+
+    number: int
+    has_begun: bool = False
+    is_done: bool = False
 
 
 class _Bench:
@@ -118,46 +124,49 @@ class _Bench:
         return self._process.poll() is None and plan == self._plan
 
     def messages(self, job: Job) -> Iterator[Message]:
-        """What the judges of a job say, to the end of the last one."""
-        numbers = self._ordered(job)
+        """What the judges of a job say, to the end of the last one. One that dies is replaced while there is work."""
         lost: list[str] = []
-        is_ready = False
-        try:
-            while numbers:
-                for channel in wait(list(numbers)):
-                    assert isinstance(channel, Connection)  # noqa: S101  # nothing else is waited for
-                    try:
-                        message = json.loads(channel.recv_bytes())
-                        self._warm = True
-                    except (EOFError, OSError):
-                        lost.append(self._end_of(numbers.pop(channel)))
+        with _dealt(job.submissions) as deck:
+            judges = self._ordered(job, deck, max(1, min(job.plan.jobs, len(job.submissions), order.MOST_JUDGES)))
+            try:
+                while judges:
+                    for channel in wait(list(judges)):
+                        assert isinstance(channel, Connection)  # noqa: S101  # nothing else is waited for
+                        judge = judges[channel]
+                        if message := self._heard(channel, judge):
+                            yield message
+                            continue
+                        del judges[channel]
                         channel.close()
-                        continue
-                    if message["event"] == "done":
-                        del numbers[channel]
-                        channel.close()
-                    elif message["event"] != "ready" or not is_ready:
-                        is_ready = is_ready or message["event"] == "ready"
-                        yield message
-        finally:
-            for channel in numbers:
-                channel.close()
+                        if not judge.is_done:
+                            lost.append(self._end_of(judge.number))
+                            judges |= self._ordered(job, deck, 1) if judge.has_begun and _is_left(deck) else {}
+            finally:
+                for channel in judges:
+                    channel.close()
         yield {"event": "lost", "text": f"{lost[0]}{last_words(self._log)}"} if lost else {"event": "done"}
 
-    def _ordered(self, job: Job) -> dict[Connection, int]:
-        """Order the judges of a job; their channels, with their numbers."""
-        count = max(1, min(job.plan.jobs, len(job.submissions), order.MOST_JUDGES))
+    def _heard(self, channel: Connection, judge: _Judge) -> Message | None:
+        """What a judge says; None when that was its last."""
+        try:
+            message: Message = json.loads(channel.recv_bytes())
+        except (EOFError, OSError):
+            return None
+        self._warm = True
+        judge.has_begun = judge.has_begun or message["event"] == "began"
+        judge.is_done = message["event"] == "done"
+        return None if judge.is_done else message
+
+    def _ordered(self, job: Job, deck: IO[bytes], count: int) -> dict[Connection, _Judge]:
+        """Order so many judges for a job; their channels, with what is known of them."""
         pipes = [multiprocessing.Pipe(duplex=False) for _ in range(count)]
         numbers = tuple(next(self._numbers) for _ in pipes)
         ordered = order.Order(job.plan, job.submissions, job.finished, numbers)
-        with tempfile.TemporaryFile() as deck:
-            deck.write(b"".join(n.to_bytes(order.CARD_BYTES) for n in range(len(job.submissions))))
-            deck.seek(0)
-            with contextlib.suppress(OSError):  # of a bench that is gone the channels tell
-                order.send(self._control, ordered, [deck.fileno(), *(theirs.fileno() for _, theirs in pipes)])
+        with contextlib.suppress(OSError):  # of a bench that is gone the channels tell
+            order.send(self._control, ordered, [deck.fileno(), *(theirs.fileno() for _, theirs in pipes)])
         for _, theirs in pipes:
             theirs.close()
-        return {ours: number for number, (ours, _) in zip(numbers, pipes, strict=True)}
+        return {ours: _Judge(number) for number, (ours, _) in zip(numbers, pipes, strict=True)}
 
     def _end_of(self, judge: int) -> str:
         """How a judge ended, by what the bench says; it tells of others' ends as they come."""
@@ -167,3 +176,17 @@ class _Bench:
         if judge in self._ended:
             return f"the judge's process ended with exit code {self._ended[judge]}"
         return f"the process that judges come from ended with exit code {self._process.wait()}"
+
+
+@contextlib.contextmanager
+def _dealt(submissions: Sequence[Submission]) -> Iterator[IO[bytes]]:
+    """The deck: a file of the submissions' numbers, from which the judges read as they go."""
+    with tempfile.TemporaryFile() as deck:
+        deck.write(b"".join(n.to_bytes(order.CARD_BYTES) for n in range(len(submissions))))
+        deck.seek(0)
+        yield deck
+
+
+def _is_left(deck: IO[bytes]) -> bool:
+    """Whether a card is still to be drawn. The kernel keeps one place for all who have the file from us."""
+    return os.lseek(deck.fileno(), 0, os.SEEK_CUR) < os.fstat(deck.fileno()).st_size

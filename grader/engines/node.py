@@ -86,7 +86,7 @@ def _said(cargo: Cargo, contents: dict[str, bytes], data: str | None, folder: Pa
         yield {"event": "note", "text": f"this is {here}, and the coordinator runs on {cargo.machine}: {same}"}
     try:
         job = unpacked(cargo, contents, data, folder)
-        with contextlib.closing(Local().run([job])) as said:
+        with Local() as engine, contextlib.closing(engine.run([job])) as said:
             for _, message in said:
                 yield message
     except GraderError as e:

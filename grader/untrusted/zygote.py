@@ -90,7 +90,10 @@ def warm(modules: list[str], *, networks: bool, few: bool) -> None:
 
 
 def serve(control: socket.socket, ground: Ground | None) -> None:
-    """Fork on request and report each end, until the judge closes the control socket."""
+    """Fork on request and report each end, until the judge closes the control socket.
+
+    A worker whose own judge is gone, which closes the worker's status socket, is killed: it may never look up again.
+    """
     wake, waker = socket.socketpair()
     for end in (wake, waker):
         end.setblocking(False)
@@ -98,16 +101,24 @@ def serve(control: socket.socket, ground: Ground | None) -> None:
     signal.signal(signal.SIGCHLD, _noted)
     living: dict[int, socket.socket] = {}
     while True:
-        ready, _, _ = select.select([control, wake], [], [])
+        ready, _, _ = select.select([control, wake, *living.values()], [], [])
         if wake in ready:
             with contextlib.suppress(BlockingIOError):
                 wake.recv(4096)
             reap(living)
+        for pid in [pid for pid, judge in living.items() if judge in ready]:
+            living.pop(pid).close()
+            kill(pid)
         if control in ready and not fork(control, living, ground):
             break
     for pid in living:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(pid, signal.SIGKILL)
+        kill(pid)
+
+
+def kill(pid: int) -> None:
+    """SIGKILL to a worker's process group. One that leads none yet has run no student code, and ends by itself."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
 
 
 def _noted(_signal: int, _frame: FrameType | None) -> None:
@@ -165,8 +176,7 @@ def reap(living: dict[int, socket.socket]) -> None:
             "memory_bytes": usage.ru_maxrss * 1024,
             "cpu_seconds": usage.ru_utime + usage.ru_stime,
         }
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(pid, signal.SIGKILL)  # what it left behind in its group
+        kill(pid)  # what it left behind in its group
         if pid in living:  # process 1 of a namespace also inherits orphans
             with living.pop(pid) as judge:
                 _tell(judge, death)
