@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from grader.errors import AssignmentError
+from grader.judge import running
 from grader.judge.case import Case, Work
 from grader.judge.memory import EVERY
 from grader.judge.plugin import Plugin, options
@@ -216,6 +217,25 @@ def test_a_fault_while_tidying_up_is_internal(judge: Judge, tmp_path: Path):
     public = "@pytest.fixture\ndef tidy():\n    yield\n    1 / 0\n\n\ndef test_a(tidy):\n    pass\n"
     result = judge(checked(public, tmp_path, test_a="{ points = 1 }"), submission("ada", RIGHT))["ada"]["test_a"]
     assert (result.verdict, result.points) == (Verdict.INTERNAL, 0)
+
+
+def test_checks_may_have_a_fixture_of_the_same_name_and_ask_it_for_ours(judge: Judge, tmp_path: Path):
+    public = "@pytest.fixture\ndef student(student):\n    return student.submission.student_id\n\n\n"
+    public += "def test_a(student, award):\n    award(0.5, student)\n"
+    tiny = checked(public, tmp_path, test_a="{ points = 1 }")
+    results = judge(tiny, submission("ada", RIGHT), submission("bob", WRONG))
+    assert [checks["test_a"].message for checks in results.values()] == ["ada", "bob"]
+
+
+def test_a_check_that_never_ends_is_internal_and_the_next_one_has_its_own_time(
+    judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(running, "CHECK_SECONDS", 0.2)
+    public = "import signal\n\n\ndef test_a(student):\n    signal.pause()\n\n\ndef test_b(student):\n    pass\n"
+    tiny = checked(public, tmp_path, test_a="{ points = 1 }", test_b="{ points = 1 }")
+    ended, fine = judge(tiny, submission("ada", RIGHT))["ada"].values()
+    assert (ended.verdict, fine.verdict) == (Verdict.INTERNAL, Verdict.PASSED)
+    assert "Overdue: it went on for more than 0.2 seconds" in ended.message
 
 
 def test_what_a_check_does_to_a_fixture_of_the_session_does_not_reach_the_next_student(judge: Judge, tmp_path: Path):

@@ -39,7 +39,6 @@ from grader.trainer import Place, Trainer
 Say = Callable[..., None]
 Finished = Mapping[str, Mapping[str, Judged]]
 """By student and question."""
-CHECK_SECONDS = 1800  # only a check that is itself broken takes longer: student time is limited elsewhere
 
 
 @dataclass(frozen=True)
@@ -198,9 +197,8 @@ def _session(
         deal=deal,
     )
     plugin = Plugin(work)
-    arguments = [*options(_checks(setting)), "-p", "pytest_timeout", f"--timeout={CHECK_SECONDS}"]
     with _quiet_pytest():
-        code = pytest.main(arguments, plugins=[plugin])
+        code = pytest.main(options(_checks(setting)), plugins=[plugin])
     if plugin.fault:
         raise plugin.fault
     if code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED):

@@ -9,7 +9,7 @@ networks train. The plugin is passed to pytest.main; it is never an entry point.
 from __future__ import annotations
 
 import os
-from collections.abc import Container, Iterator
+from collections.abc import Container
 from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -23,6 +23,7 @@ from grader.judge.case import Case, CheckKey, Work
 from grader.judge.fixtures import Fixtures, Turn
 from grader.judge.memory import Memory
 from grader.judge.outcomes import Outcome, badness, read_off, settle
+from grader.judge.running import Alarm, run
 from grader.model import Submission, Verdict, Visibility
 
 SLOW_FIXTURES = frozenset({"trained", "one_batch"})
@@ -48,6 +49,7 @@ class Plugin:
         self._work = work
         self._fixtures = Fixtures(work)
         self._memory = Memory()
+        self._alarm = Alarm()
         self._questions = {q.id: q for q in work.only or work.assignment.questions}
         self._checks: dict[pytest.Item, Check] = {}
         self.collection_faults: list[str] = []
@@ -95,6 +97,11 @@ class Plugin:
         """Quick checks first, trainings meanwhile, then the checks that need them."""
         quick = [check for check in self._checks.values() if not check.slow]
         slow = [check for check in self._checks.values() if check.slow]
+        with self._alarm:
+            self._judge_all(quick, slow)
+        return True
+
+    def _judge_all(self, quick: list[Check], slow: list[Check]) -> None:
         flying: list[Case] = []
         for submission in self._work.deal() if self._work.deal else self._work.submissions:
             case = self._begin(submission)
@@ -105,7 +112,6 @@ class Plugin:
             flying.append(case)
             self._land(flying, slow, most=WINDOW)
         self._land(flying, slow, most=0)
-        return True
 
     def _begin(self, submission: Submission) -> Case:
         self._work.began(submission)
@@ -127,12 +133,17 @@ class Plugin:
         """Run checks of unfinished questions; a question is decided after its last one, unless that comes later."""
         checks = [check for check in checks if check.question.id not in case.judged]
         for check, following in zip_longest(checks, checks[1:]):
-            self._fixtures.turn = Turn(case, check.question, check.id, check.requires)
-            hook = check.item.config.hook
-            hook.pytest_runtest_protocol(item=check.item, nextitem=following.item if following else None)
+            self._check_it(case, check, following)
             question = check.question
             if question.id not in later and (following is None or following.question is not question):
                 self._decide(case, question)
+
+    def _check_it(self, case: Case, check: Check, following: Check | None) -> None:
+        """Run one check on a case, and read off how it ended."""
+        self._fixtures.turn = Turn(case, check.question, check.id, check.requires)
+        for error, seconds in run(check.item, following.item if following else None, self._alarm):
+            outcome = read_off(error, case.award, seconds, case.student, check.question)
+            self._record(case, check.question, check.id, check.title, outcome)
 
     def _decide(self, case: Case, question: Question) -> None:
         """Nothing more is checked of this question: what did not run is INTERNAL."""
@@ -162,38 +173,6 @@ class Plugin:
     def _expected_here(self, spec: CheckSpec) -> bool:
         """Hidden checks are there only with the reference."""
         return spec.visibility is Visibility.PUBLIC or self._work.reference is not None
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_pyfunc_call(self) -> Iterator[None]:
-        """A check may end itself, not the session."""
-        try:
-            return (yield)
-        except (pytest.exit.Exception, KeyboardInterrupt) as e:
-            raise RuntimeError(f"the check raised {type(e).__name__}") from e
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> pytest.TestReport:
-        """Read the verdict off the phase that ended the check; pytest is told no more than whether it passed.
-
-        Its own report would format a traceback of the judge's side for every failed check, which nobody reads.
-        """
-        if call.when == "call" or call.excinfo is not None:
-            case, check = self._fixtures.turn.case, self._checks[item]
-            error = call.excinfo.value if call.excinfo else None
-            outcome = read_off(error, case.award, call.duration, case.student, check.question)
-            self._record(case, check.question, check.id, check.title, outcome)
-        assert call.when != "collect"  # noqa: S101  # pytest has another hook for that
-        return pytest.TestReport(
-            nodeid=item.nodeid,
-            location=item.location,
-            keywords={},
-            outcome="failed" if call.excinfo else "passed",
-            longrepr=None,
-            when=call.when,
-            duration=call.duration,
-            start=call.start,
-            stop=call.stop,
-        )
 
     def _record(self, case: Case, question: Question, check: str, title: str, outcome: Outcome) -> None:
         case.award = None

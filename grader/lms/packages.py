@@ -22,7 +22,7 @@ PLAIN, EXECUTABLE = 0o644, 0o755
 ALWAYS = (2020, 1, 1, 0, 0, 0)
 MARGIN = 0.1  # of the platform's time, kept for starting up and for writing the last results
 LEAST_MARGIN = 30.0  # seconds: a cold start of torch
-RUNTIME = "torch torchvision numpy pandas jinja2 pytest pytest-timeout pydantic pyyaml typer rich safetensors scipy"
+RUNTIME = "torch torchvision numpy pandas jinja2 pytest pydantic pyyaml typer rich safetensors scipy"
 LEFT_OUT = frozenset({"__pycache__", "out", "handout", ".git"})
 
 
