@@ -34,6 +34,7 @@ WITHOUT_TORCH = [
 ]
 WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "report.summary", "text", "judge.unjudged"]
 WITHOUT_TORCH += ["store.basis", "pages", "terminal.progress", "store.remainder", "terminal.remembered", "store"]
+WITHOUT_TORCH += ["engines.bench"]  # it starts the zygotes before it imports torch, so that they do so side by side
 BESIDE_STUDENT_CODE = ["untrusted.zygote", "sandbox.ground", "sandbox.landlock", "sandbox.linux", "sandbox.plain"]
 BESIDE_STUDENT_CODE += ["sandbox.probe", "sandbox.trial"]
 # `sandbox` itself holds the choice of a sandbox, which is the judge's and imports what it needs when it chooses.

@@ -18,8 +18,9 @@ import torch
 from grader import sandbox
 from grader.errors import WorkerLost
 from grader.model import Verdict
-from grader.processes.crew import MOST_LOSSES, PLAIN, WITH_VISION, Crew, Patience, practises, prelude, preludes
+from grader.processes.crew import MOST_LOSSES, Crew, Patience
 from grader.processes.origin import Zygote
+from grader.processes.preludes import PLAIN, WITH_VISION, practises, prelude, preludes
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.student import Student
 from tests.tiny import Tiny, load_request, run_request, submission

@@ -17,7 +17,7 @@ from grader.data import DataSet
 from grader.measurement import Measured, Measurements, OneBatch
 from grader.model import Verdict
 from grader.processes.crew import Crew
-from grader.processes.origin import PLAIN
+from grader.processes.preludes import PLAIN
 from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference

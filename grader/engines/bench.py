@@ -33,8 +33,8 @@ from typing import TYPE_CHECKING, Any
 from grader import assignment, errors, forked, sandbox
 from grader.engines.order import Order, receive
 from grader.engines.seat import Seat
-from grader.processes.crew import practises, preludes
 from grader.processes.origin import Zygote
+from grader.processes.preludes import practises, preludes
 
 if TYPE_CHECKING:
     from grader.data import DataSet

@@ -29,9 +29,10 @@ from grader.measurement import Measured, Measurements, OneBatch
 from grader.measurement.practice import Practice
 from grader.model import Judged, Submission
 from grader.plan import Plan
-from grader.processes.crew import Crew, Prelude, Source, preludes
+from grader.processes.crew import Crew, Source
 from grader.processes.interpreter import Fresh
 from grader.processes.origin import Lent
+from grader.processes.preludes import Prelude, preludes
 from grader.reference import Reference
 from grader.student import Student
 from grader.trainer import Place, Trainer

@@ -10,48 +10,19 @@ as `Patience` allows.
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from grader.errors import WorkerLost
-from grader.model import Submission
-from grader.processes.origin import PLAIN, Lent, Zygote
+from grader.processes.origin import Lent, Zygote
+from grader.processes.preludes import PLAIN, Prelude
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.sandbox import Sandbox
 
 MOST_LOSSES = 3
-WITH_VISION = ("torch", "torchvision")
-IMPORTS_VISION = re.compile(rb"\b(?:import|from)\s[^\"\\\n]{0,200}\btorchvision\b")
-PARTS = re.compile(rb"optim|export|compile|dynamo|torch\.fx|torchvision")
-"""What code names that needs the parts of torch for networks written down, which take seconds to load."""
-MAKES_NETWORKS = re.compile(rb"Module|Sequential|models|hub")
-Prelude = tuple[str, ...]
-"""The modules that a zygote has imported."""
 T = TypeVar("T")
-
-
-def prelude(texts: Iterable[bytes]) -> Prelude:
-    """The modules that a zygote should have imported for these files, by their text alone: nothing of it is run.
-
-    A wrong guess costs time and nothing else: a worker imports by itself what its zygote has not.
-    """
-    return WITH_VISION if any(IMPORTS_VISION.search(text) for text in texts) else PLAIN
-
-
-def practises(texts: Iterable[bytes], *, networks: bool) -> bool:
-    """Whether the parts of torch for networks are worth loading for these files; `networks`: a question asks for one.
-
-    By their text alone, as above: a worker that has to loads them by itself.
-    """
-    return any(PARTS.search(text) or (networks and MAKES_NETWORKS.search(text)) for text in texts)
-
-
-def preludes(submissions: Iterable[Submission]) -> tuple[Prelude, ...]:
-    """Those of a class, the smaller first; the plain one where nothing was handed in."""
-    return tuple(sorted({prelude(f.data for f in s.files) for s in submissions}, key=len)) or (PLAIN,)
 
 
 class Source(Protocol):

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from grader.processes.channel import PipeChannel
 from grader.processes.life import FreshLife
-from grader.processes.origin import COMPILER, PLAIN, clean_environment, python
+from grader.processes.origin import COMPILER, clean_environment, python
+from grader.processes.preludes import PLAIN
 
 if TYPE_CHECKING:
     from grader.processes.process import Allowance, Worker

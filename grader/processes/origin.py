@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from grader.errors import SandboxUnavailable, WorkerLost
 from grader.processes.channel import SocketChannel
 from grader.processes.life import START_SECONDS, ForkedLife
+from grader.processes.preludes import PLAIN
 from grader.sandbox import Sandbox
 from grader.sandbox.blueprint import Blueprint, Setup, Trap, from_report, level_of
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from grader.processes.process import Allowance, Worker
 
 GRACE_SECONDS = 5.0
-PLAIN = ("torch",)
 LAYERS, FEW = "--layers", "--few"
 """The zygote's options: no question has a network; it is to have few workers."""
 COMPILER = "torch._dynamo"

@@ -16,7 +16,8 @@ from grader.assignment import Assignment, Limits, Question
 from grader.errors import WorkerLost
 from grader.model import File, Verdict
 from grader.processes import advice, exchange
-from grader.processes.crew import Patience, Source, practises, prelude
+from grader.processes.crew import Patience, Source
+from grader.processes.preludes import practises, prelude
 from grader.processes.process import KILL, Allowance, Unanswered, Worker
 
 OUT_OF_MEMORY_WORDS = ("can't allocate memory", "not enough memory", "out of memory")
