@@ -101,7 +101,7 @@ def test_what_trains_is_not_called_and_the_statement_in_it_that_makes_the_networ
         made(net("n", classes="n"), train.replace("10", "epochs"))
 
 
-@pytest.mark.parametrize("use", ["cfg.classes", 'cfg["num_classes"]', "cfg.get('out_dim', 7)", "cfg.model.n_classes"])
+@pytest.mark.parametrize("use", ["cfg.classes", 'cfg["num_classes"]', "cfg.get('out_dim')", "cfg.model.n_classes"])
 def test_a_setting_whose_name_says_what_it_must_be_is_filled_in(use: str) -> None:
     found = made(net("cfg", classes=use))
     assert found.model(torch.zeros(2, *SHAPE)).shape == (2, 10)

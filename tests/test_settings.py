@@ -45,6 +45,60 @@ def test_a_setting_is_carried_about_without_harm() -> None:
     assert Setting("args").get("lr", 5) == 5
 
 
+def test_a_default_that_is_asked_with_a_setting_counts_unless_the_images_say_otherwise() -> None:
+    args = Setting("args")
+    assert settings.attribute(args, "hidden", 120) == 120
+    assert settings.attribute(args, "dropout", 0.5) == 0.5
+    assert settings.attribute(args, "num_classes", 10) == 10
+    assert settings.said() == ()
+    assert settings.attribute(args, "num_classes", 100) == 10
+    assert settings.said() == ("args.num_classes is 10 here, not 100 as by default",)
+
+
+def test_only_settings_are_asked_in_another_way_than_by_the_built_in_functions() -> None:
+    assert settings.attribute(3, "real") == 3
+    assert settings.attribute(3, "imaginary", 7) == 7
+    assert settings.has_attribute(3, "real")
+    assert not settings.has_attribute(3, "imaginary")
+    assert settings.has_attribute(Setting("args"), "num_classes")
+    assert not settings.has_attribute(Setting("args"), "hidden")
+
+
+@pytest.mark.parametrize(
+    ("line", "key", "wanted"),
+    [
+        ("    p.add_argument('--hidden-size', type=int, default='120')", "hidden_size", 120),
+        ("    p.add_argument('-b', '--use-bias', action='store_true')", "use_bias", False),
+        ("    p.set_defaults(hidden=84)", "hidden", 84),
+        ("    args.hidden = 84", "hidden", 84),
+        ("    cfg.model['hidden'] = [120, 84]", "hidden", [120, 84]),
+        ("    cfg = EasyDict(hidden=84)", "hidden", 84),
+        ("    hparams = {'hidden': 84}", "hidden", 84),
+    ],
+)
+def test_a_value_that_stands_where_nothing_is_run_counts_and_its_place_is_said(
+    line: str, key: str, wanted: Any
+) -> None:
+    book = notebook.open_({"a.py": f"def main(args):\n{line}\n    train(args)".encode()})
+    settings.install(10, 3, 32, lambda: book.declared)
+    assert Setting("args")[key] == wanted
+    assert settings.said() == (f"args[{key!r}] is {wanted} here, as the file sets it (a.py, line 2)",)
+
+
+@pytest.mark.parametrize(
+    ("default", "said"),
+    [
+        ("10", "args.num_classes is 10 here, as the file sets it (a.py, line 2)"),
+        ("1000", "args.num_classes is 10 here, not 1000 as the file sets it (a.py, line 2)"),
+    ],
+)
+def test_where_the_images_ask_for_another_number_both_are_said(default: str, said: str) -> None:
+    book = notebook.open_({"a.py": f"def main():\n    p.add_argument('--num_classes', default={default})".encode()})
+    settings.install(10, 3, 32, lambda: book.declared)
+    assert Setting("args").num_classes == 10
+    assert settings.said() == (said,)
+
+
 USES: list[Callable[[Any], object]] = [
     bool,
     int,

@@ -24,10 +24,12 @@ from types import ModuleType
 from grader.source import candidates, effects, explanations, labels
 from grader.source import files as source
 from grader.source.candidates import Candidate
+from grader.source.declared import declared
 from grader.source.files import Place, ProblemError, Remark, Source
 from grader.source.flow import Definition, Flow
 from grader.source.opening import opened
 from grader.source.pieces import Block, Part, Piece, part, piece
+from grader.source.settings import Own
 from grader.source.siblings import Finder
 
 __all__ = ["Block", "Book", "Candidate", "Definition", "Finder", "Piece", "ProblemError", "open_"]
@@ -152,6 +154,11 @@ class Book:
         """Whether names may be bound in ways that reading cannot see: `exec`, `globals()["x"] = ...`."""
         nodes = (n for f in self.flows for u in f.units for n in ast.walk(u.node))
         return any(isinstance(n, ast.Name) and n.id in ("exec", "globals", "vars", "locals") for n in nodes)
+
+    @cached_property
+    def declared(self) -> dict[str, Own]:
+        """The values of settings that stand somewhere in the submission, run or not."""
+        return declared(u.statement for f in self.flows for u in f.units)
 
     @cached_property
     def parts(self) -> frozenset[str]:

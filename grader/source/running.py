@@ -13,6 +13,9 @@ from typing import Any, NoReturn
 from grader.source import settings
 from grader.source.pieces import Block
 
+READERS = {"getattr": settings.attribute, "hasattr": settings.has_attribute}
+"""Built-in functions that cannot tell a setting which nothing gives from one that is there."""
+
 
 class Run:
     """What the statements of a file raised. `errors`: by the names that were not bound, in the statements' order."""
@@ -23,6 +26,8 @@ class Run:
 
     def block(self, block: Block, namespace: dict[str, Any]) -> None:
         """Run one statement; what it raises is kept, whatever it is."""
+        for name, function in READERS.items():
+            namespace.setdefault(name, function)
         try:
             exec(block.code, namespace)  # noqa: S102  # this module exists to run it, inside the sandbox
         except ImportError as e:

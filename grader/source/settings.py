@@ -2,8 +2,9 @@
 
 Theory of operation. A network's class may take its numbers from a parser, or from a file that was not handed in. Where
 a name says what its value must be for the question's images (`num_classes`, `in_channels`), it has that value, and this
-is said. Any other setting may be carried about, as most are (`self.lr = args.lr`); what would use it raises `Unset`,
-which names it.
+is said. Of other settings a value counts that the submission gives where it is not run (declared.py), then the default
+that is asked with it. What is left may be carried about, as most are (`self.lr = args.lr`); what would use it raises
+`Unset`, which names it.
 
 What is fair is known to the process, as what was said: a worker lives for one submission.
 """
@@ -11,8 +12,8 @@ What is fair is known to the process, as what was said: a worker lives for one s
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Any, NoReturn
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, NoReturn
 
 CLASSES = (
     "num_classes n_classes nclasses class_num num_class classes n_class num_of_classes class_count nb_classes "
@@ -33,6 +34,9 @@ DEVICES = ["device"]
 PRETRAINED = {"pretrained": False, "weights": None}
 LISTS = "classes class_names classes_names label_names".split()  # as a name of the file: the classes, not their number
 
+MUST = frozenset([*CLASSES, *(c for c in CHANNELS if c.startswith("i") or "_in" in c), *SIZES, *DEVICES, *PRETRAINED])
+"""What the question's images and the machine decide, whatever a submission says."""
+
 HOLDERS = re.compile(
     r"(?:(?:my|model|net(?:work)?|train(?:ing|er)?|default|base|global)_?)?"
     r"(?:args?|arguments|cfgs?|conf|config(?:uration)?s?|opts?|options?|h_?params?|hps?|hyper_?param(?:eter)?s?|params"
@@ -49,7 +53,19 @@ TRAINING = re.compile(
 )
 """Settings of the training, which no network is built of."""
 
+MOST_SHOWN = 40  # characters of a value in a sentence
+NOTHING = object()
+
+
+class Own(NamedTuple):
+    """A value that the submission itself gives a setting where it is not run, and where that is."""
+
+    value: Any
+    place: str
+
+
 _fair: dict[str, Any] = {}
+_own: list[Callable[[], Mapping[str, Own]]] = []
 _said: list[str] = []
 _unset: list[str] = []
 
@@ -78,10 +94,14 @@ def known(classes: int, channels: int, size: int = 32) -> dict[str, Any]:
     return {name: value for value, names in tables for name in names} | PRETRAINED
 
 
-def install(classes: int, channels: int, size: int) -> None:
-    """From now on settings have the values that these images ask for; nothing has been said of any."""
+def install(classes: int, channels: int, size: int, own: Callable[[], Mapping[str, Own]] = dict) -> None:
+    """From now on settings have the values that these images ask for, else their `own`; nothing has been said of any.
+
+    `own` is asked only when a setting is wanted.
+    """
     _fair.clear()
     _fair.update(known(classes, channels, size))
+    _own[:] = [own]
     _said.clear()
     _unset.clear()
 
@@ -93,7 +113,7 @@ def forget() -> None:
 
 def said() -> tuple[str, ...]:
     """Which settings were given a value; a sentence each, without its end."""
-    return tuple(dict.fromkeys(_said))
+    return tuple(dict.fromkeys(filter(None, _said)))
 
 
 def unset() -> tuple[str, ...]:
@@ -119,24 +139,61 @@ def lent(name: str) -> Any:
     key = name.lower()
     if not _fair or key not in {*CLASSES, *CHANNELS, *SIZES, *DEVICES, *LISTS}:
         return None
-    return _filled(name, tuple(map(str, range(_fair["classes"]))) if key in LISTS else _fair[key])
+    if key not in LISTS:
+        _said.append(_told(name, _fair[key], None, NOTHING))
+        return _fair[key]
+    _said.append(f"{name} is {_fair['classes']} names here, since nothing that could be run sets it")
+    return tuple(map(str, range(_fair["classes"])))
 
 
-def value(path: str, key: str) -> Any:
-    """The value that a setting must have by its name, which is said; else one that must not be used."""
-    key = key.lower().replace("-", "_")
-    if key in _fair:
-        return _filled(path, _fair[key])
-    if not key.startswith("_"):
-        _unset.append(path)
-    return Setting(path)
+def plain(key: str) -> str:
+    """The name of a setting as it is looked up: of `--Num-Classes` num_classes."""
+    return key.lower().strip("-").replace("-", "_")
 
 
-def _filled(path: str, value: Any) -> Any:
-    shown = len(value) if isinstance(value, tuple) else value
-    of = " names" if isinstance(value, tuple) else ""
-    _said.append(f"{path} is {shown}{of} here, since nothing that could be run sets it")
-    return value
+def value(path: str, key: str, default: Any = NOTHING) -> Any:
+    """The value that a setting must have by its name, which is said; else its own, its default, or one not to use."""
+    key = plain(key)
+    own = _owned().get(key)
+    given = own.value if own else default
+    if key in _fair and (given is NOTHING or (key in MUST and not isinstance(given, list | tuple | dict))):
+        _said.append(_told(path, _fair[key], own, default))
+        return _fair[key]
+    if own:
+        _said.append(_told(path, own.value, own, default))
+    elif default is NOTHING:
+        if not key.startswith("_"):
+            _unset.append(path)
+        return Setting(path)
+    return given
+
+
+def _told(path: str, value: Any, own: Own | None, default: Any) -> str:
+    """What to say of a setting's value; nothing where it is the default that the code itself has."""
+    shown = str(value)[:MOST_SHOWN]
+    if own and own.value == value:
+        return f"{path} is {shown} here, as the file sets it ({own.place})"
+    if own:
+        return f"{path} is {shown} here, not {str(own.value)[:MOST_SHOWN]} as the file sets it ({own.place})"
+    if default is NOTHING or default is None:
+        return f"{path} is {shown} here, since nothing that could be run sets it"
+    return "" if default == value else f"{path} is {shown} here, not {str(default)[:MOST_SHOWN]} as by default"
+
+
+def _owned() -> Mapping[str, Own]:
+    return _own[0]() if _own else {}
+
+
+def attribute(holder: Any, key: str, *default: Any) -> Any:
+    """`getattr`, with the default where `holder` is a setting that has no such value."""
+    if default and type(holder) is Setting:
+        return holder.get(key, *default)
+    return getattr(holder, key, *default)
+
+
+def has_attribute(holder: Any, key: str) -> bool:
+    """`hasattr`, which settings answer by what is known of them."""
+    return key in holder if type(holder) is Setting else hasattr(holder, key)
 
 
 class Setting:
@@ -158,14 +215,14 @@ class Setting:
 
     def get(self, key: str, default: Any = None) -> Any:
         """As a dict's."""
-        return value(f"{self._path}.{key}", key) if key in self else default
+        return value(f"{self._path}.{key}", key, default)
 
     def keys(self) -> tuple[str, ...]:
         """Nothing, for `**config`."""
         return () if self._whole else self._use()
 
     def __contains__(self, key: object) -> bool:
-        return str(key).lower() in _fair
+        return plain(str(key)) in {**_fair, **_owned()}
 
     def __bool__(self) -> bool:
         return self._whole or self._use()

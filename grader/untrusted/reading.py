@@ -45,7 +45,7 @@ class Reading:
         self._shelves: list[Shelf] = []
         self._told: dict[str, tuple[str, ...]] = {}
         if network := next((q["network"] for q in questions if q["network"]), None):
-            settings.install(network["classes"], *network["input_shape"][:2])
+            settings.install(network["classes"], *network["input_shape"][:2], lambda: book.declared)
         for question in questions:
             self._by_name(question)
 
