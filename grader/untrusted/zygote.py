@@ -40,6 +40,10 @@ DESCRIPTORS = 3
 WATCH_SECONDS = 1.0
 LAYERS = "--layers"  # no question has a network
 FEW = "--few"  # too few workers are to come for what makes each cheaper and takes a second
+SELDOM = 10_000
+"""After how many new objects garbage is looked for while torch is imported. As often as Python does it by itself takes
+an eighth of that time. Not at all would cost many workers more: garbage that is found late leaves holes in pages, and
+each worker that writes into one of them has to copy it."""
 
 
 def main(arguments: list[str]) -> None:
@@ -71,8 +75,8 @@ def make_ground(setup: Setup) -> Ground | None:
 
 def warm(modules: list[str], *, networks: bool, few: bool) -> None:
     """Import, run each kernel once, export once where there are networks (that takes seconds), and freeze it all."""
-    if few:  # many workers would pay: garbage that is found late leaves holes, and each writes into pages of its own
-        gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
+    usual = gc.get_threshold()
+    gc.set_threshold(0 if few else SELDOM, 5, 5)
     from grader.untrusted import worker  # torch comes with it, and may come only now
 
     for name in modules:
@@ -82,7 +86,7 @@ def warm(modules: list[str], *, networks: bool, few: bool) -> None:
     if not few:
         gc.collect()
     gc.freeze()
-    gc.enable()
+    gc.set_threshold(*usual)
     if sys.platform.startswith("linux") and not few:
         from grader.sandbox.ground import collapse_heap
 
@@ -236,7 +240,7 @@ def fresh() -> NoReturn:
     """
     reader, writer = plain.take_pipes()
     _end_with_parent()
-    gc.disable()  # as above
+    gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
     from grader.untrusted import worker
 
     worker.warm(networks=False)
