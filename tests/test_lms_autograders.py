@@ -148,6 +148,28 @@ def test_lateness_is_told_and_costs_what_the_assignment_says(tiny: Tiny, tmp_pat
     assert ("That costs 10 % of the points reached." in results["output"]) == bool(policy)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "Nothing can be graded: nothing was handed in: hand in submission.ipynb or submission.py."),
+        ("notes.txt", "Nothing can be graded: notes.txt was handed in, but no .py or .ipynb file"),
+        ("hw.py", ""),
+        ("a\nGrade :=>> 10.pt", r"a\nGrade :=&gt;&gt; 10.pt was handed in"),
+    ],
+)
+def test_what_came_of_what_was_handed_in_is_said_above_the_points(tiny: Tiny, tmp_path: Path, name: str, said: str):
+    root = tmp_path / "autograder"
+    unpacked(packed(tiny, "gradescope"), root / "source")
+    (root / "submission").mkdir()
+    if name:
+        (root / "submission" / name).write_text(RIGHT)
+    card = gradebooks.failing("ada", Verdict.PASSED)
+    autograder.run(AUTOGRADERS["gradescope"], root, root / "source", lambda *_: card)
+    output = json.loads((root / "results" / "results.json").read_text())["output"]
+    assert said in output
+    assert ("Nothing can be graded" in output) == (name != "hw.py")
+
+
 def test_the_reasons_are_the_platforms_own(tiny: Tiny, tmp_path: Path):
     """Which attempt it is, and that the dates are the platform's, not a command line's."""
     root = tmp_path / "autograder"

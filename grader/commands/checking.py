@@ -95,7 +95,7 @@ def _mine(file: Path) -> Submission:
     """The one submission that is to be checked. Raises `UsageError`."""
     found = intake.collect(file)
     if len(found) > 1 and file.is_dir() and _import_each_other(found):
-        found = list(intake.take(file, share=lambda entries, root: ({root: list(entries)}, ())).submissions)
+        found = [intake.whole(file, file.resolve().name)]
     if len(found) != 1:
         raise UsageError(f"{file} holds {len(found)} submissions; give your own file or folder, or use `grader grade`.")
     return found[0]

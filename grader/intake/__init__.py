@@ -61,6 +61,7 @@ __all__ = [
     "safe",
     "shown",
     "take",
+    "whole",
 ]
 
 # One or two digits: "q36094123" is a student's number.
@@ -97,6 +98,15 @@ def take(path: Path, caps: Caps = CAPS, share: Share | None = None) -> Intake:
     if path.suffix.lower() in SOURCES:
         return _take_file(path, caps)
     raise UsageError(f"{shown(path)} is not a submission: {WANTED}.")
+
+
+def whole(folder: Path, student_id: str, ours: tuple[str, ...] = ()) -> Submission:
+    """All of a folder as one student's, but what lies below `ours` in it. Where there is no code, that is its problem.
+
+    Raises `UsageError` for more than the caps allow.
+    """
+    entries = [e for e in walk(folder, CAPS) if not ours or e.path[: len(ours)] != ours]
+    return _build({student_id: entries}, (), CAPS).submissions[0]
 
 
 def _take_zip(path: Path, caps: Caps, share: Share) -> Intake:

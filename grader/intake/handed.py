@@ -132,8 +132,9 @@ def _nothing(entries: Sequence[Entry]) -> str:
         return (
             f"{listed(archives)} was not opened: only a .zip is, and none inside another. Hand in the files themselves."
         )
-    found = f"{listed(names)} was handed in" if names else "nothing was handed in"
-    return f"{found}, but no .py or .ipynb file: hand in submission.ipynb or submission.py."
+    if not names:
+        return "nothing was handed in: hand in submission.ipynb or submission.py."
+    return f"{listed(names)} was handed in, but no .py or .ipynb file: hand in submission.ipynb or submission.py."
 
 
 def _notes(raw: str, student_id: str, entries: Sequence[Entry]) -> tuple[str, ...]:

@@ -11,11 +11,11 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from grader import assignment, intake, lateness
 from grader.assignment import Assignment
@@ -112,10 +112,18 @@ class _Run:
         if capacity.small():
             whole = capacity.excused(whole)
         seconds = time.monotonic() - self.began
-        cost = (f"That costs {whole.late_percent:g} % of the points reached.",) if whole.late_percent else ()
-        state = State(folding.folded(whole), unfinished, why, seconds, (*self.task.remarks, *cost), self.spec.title)
+        state = State(folding.folded(whole), unfinished, why, seconds, tuple(self._remarks(whole)), self.spec.title)
         self.publish(state)
         return state
+
+    def _remarks(self, card: Scorecard) -> Iterator[str]:
+        """What is said above the points: of the files that came, of the platform's dates, of what those cost."""
+        if self.submission.problem:
+            yield f"Nothing can be graded: {self.submission.problem}"
+        yield from self.submission.notes
+        yield from self.task.remarks
+        if card.late_percent:
+            yield f"That costs {card.late_percent:g} % of the points reached."
 
 
 def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> State:
@@ -141,19 +149,14 @@ def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> Stat
 
 def _submission(task: Task, package: Path) -> Submission:
     """All files of the folder are one student's but the package's own; what cannot be taken is its problem."""
-    ours = package.resolve().relative_to(task.folder.resolve()).parts if _inside(package, task.folder) else None
-
-    def share(entries: Sequence[intake.Entry], _root: str) -> tuple[intake.Groups, tuple[str, ...]]:
-        return {task.student_id: [e for e in entries if not ours or e.path[: len(ours)] != ours]}, ()
-
-    known: dict[str, Any] = {"name": task.name, "late": task.late, "submitted_at": task.submitted_at}
+    ours = package.resolve().relative_to(task.folder.resolve()).parts if _inside(package, task.folder) else ()
     try:
-        taken = intake.take(task.folder, share=share)
+        taken = intake.whole(task.folder, task.student_id, ours)
     except UsageError as e:
         why = str(e).replace(str(task.folder), "what was handed in")  # students know no folder there
-        return Submission(task.student_id, (), f"Nothing can be graded: {why}", **known)
-    only = taken.submissions[0]
-    return Submission(only.student_id, only.files, only.problem, only.notes, **known)
+        taken = Submission(task.student_id, (), why)
+    known = replace(taken, name=task.name, late=task.late, submitted_at=task.submitted_at)
+    return replace(known, modified_at=None)  # when the platform laid the files there
 
 
 def _has_networks(spec: Assignment) -> bool:
