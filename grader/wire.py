@@ -193,11 +193,13 @@ def _tensor(data: bytearray, dtype: torch.dtype, shape: tuple[int, ...]) -> Tens
         return torch.empty(shape, dtype=dtype)
     if dtype is torch.bool and data.translate(None, b"\x00\x01"):
         raise Bad("a bool that is neither 0 nor 1")
-    return torch.frombuffer(data, dtype=dtype).reshape(shape)
+    return torch.frombuffer(data, dtype=dtype).view(shape)
 
 
 def _plain(name: str, tensor: Tensor) -> Tensor:
-    """A dense, contiguous CPU tensor of a known dtype, whatever the subclass."""
+    """A dense CPU tensor of a known dtype, whatever the subclass."""
+    if type(tensor) is Tensor and _is_plain(tensor):  # nearly all are, and each question to torch takes its time
+        return tensor
     if not isinstance(tensor, Tensor):
         raise Bad(f"{name} is a {type(tensor).__name__}, not a Tensor")
     with DisableTorchFunctionSubclass():  # a subclass may not have a say in how it is read
@@ -212,10 +214,23 @@ def _plain(name: str, tensor: Tensor) -> Tensor:
         raise Bad(f"{name} has {tensor.dim()} dimensions; at most {Caps.dims} are accepted")
     if tensor.numel() * tensor.element_size() > Caps.bytes:
         raise Bad(f"{name} has {tensor.numel()} elements, too many to hand over")
-    return tensor.cpu().resolve_conj().resolve_neg().contiguous()
+    return tensor.cpu().resolve_conj().resolve_neg()
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return (
+        tensor.layout is torch.strided
+        and tensor.is_cpu
+        and not tensor.requires_grad
+        and not tensor.is_neg()
+        and tensor.dtype in NAMES
+        and tensor.dim() <= Caps.dims
+        and tensor.nbytes <= Caps.bytes
+    )
 
 
 def _bytes(tensor: Tensor) -> bytes:
-    if not tensor.numel():
-        return b""
-    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+    """In C order, however it lies in memory."""
+    if tensor.dtype is torch.bfloat16:  # numpy has none
+        tensor = tensor.view(torch.int16)
+    return tensor.numpy().tobytes()

@@ -174,7 +174,8 @@ class Desk:
         weights = {k[2:]: v for k, v in request.tensors.items() if k.startswith("w.")}
         _seed(request.body["seed"])
         run = answers.run_layer(name, self._answer(name), inputs, weights or None)
-        return wire.Message("output", {}, {"output": run.output, **{f"w.{k}": v for k, v in run.weights.items()}})
+        own = {} if weights else {f"w.{k}": v for k, v in run.weights.items()}  # who gave weights has them
+        return wire.Message("output", {}, {"output": run.output, **own})
 
     def _capture(self, request: wire.Message) -> wire.Message:
         model, note = self._model(request)
