@@ -22,6 +22,7 @@ from grader.processes.interpreter import Fresh
 from grader.processes.life import Death, FreshLife
 from grader.processes.origin import Zygote, clean_environment
 from grader.processes.process import Allowance, Unanswered, Worker, end_of
+from grader.sandbox.plain import CHANNEL
 from tests.tiny import RIGHT, load_request, run_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
@@ -166,6 +167,12 @@ def test_a_flood_of_output_is_capped_and_stops_nobody(worker: Worker):
     assert worker.ask(run_request(torch.ones(1)), 20).kind == "output"
     worker.end()
     assert worker.output == ("x" * 99 + "\n") * 10 + "x" * 24 + "\n[output cut at 1 KiB]"
+
+
+def test_the_end_of_a_worker_that_has_much_to_say_after_it_cut_its_connection_is_seen(worker: Worker):
+    flood = inside("import os", f"os.close({CHANNEL})", "os.write(1, b'x' * (1 << 20))", "os._exit(7)")
+    lost = death_of(worker, flood)
+    assert (lost.verdict, "exit code 7" in str(lost)) == (Verdict.CRASHED, True)
 
 
 def test_what_is_printed_is_kept_when_the_process_dies(worker: Worker):

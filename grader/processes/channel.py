@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import socket
 import subprocess
 import threading
@@ -25,21 +26,41 @@ class Channel(Protocol):
         """Cut it: a later call on either side ends at once."""
 
 
-class SocketChannel:
-    """A Unix socket."""
+AHEAD = 1 << 16  # bytes that are read at once where there are so many: most replies are shorter
 
-    def __init__(self, sock: socket.socket) -> None:
+
+class SocketChannel:
+    """A Unix socket. `until` waits until it is ready for an event of `select.poll`; False if the deadline is first."""
+
+    def __init__(self, sock: socket.socket, until: Callable[[socket.socket, int, float], bool]) -> None:
+        sock.setblocking(False)
         self._socket = sock
+        self._until = until
+        self._arrived = memoryview(b"")
 
     def send(self, data: bytes, deadline: float) -> None:
-        """All of `data`; sendall's time-out is over the whole."""
-        self._socket.settimeout(_left(deadline))
-        self._socket.sendall(data)
+        """All of `data`."""
+        left = memoryview(data)
+        while left:
+            try:
+                left = left[self._socket.send(left) :]
+            except BlockingIOError:
+                self._wait(select.POLLOUT, deadline)
 
     def receive(self, size: int, deadline: float) -> bytes:
         """The next bytes."""
-        self._socket.settimeout(_left(deadline))
-        return self._socket.recv(size)
+        while not self._arrived:
+            self._wait(select.POLLIN, deadline)
+            with contextlib.suppress(BlockingIOError):
+                if not (part := self._socket.recv(max(size, AHEAD))):
+                    return b""
+                self._arrived = memoryview(part)
+        part, self._arrived = bytes(self._arrived[:size]), self._arrived[size:]
+        return part
+
+    def _wait(self, event: int, deadline: float) -> None:
+        if not self._until(self._socket, event, deadline):
+            raise TimeoutError
 
     def close(self) -> None:
         """Shut down both ways, then close."""

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import select
-import selectors
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from grader.errors import WorkerLost
 
 START_SECONDS = 120.0  # an import of torch on a machine that is busy with other work
 POLL_SECONDS = 0.01
+LEAST_SECONDS = 1e-3  # what has arrived by a deadline is taken also by one who looks a little later
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024  # bytes of what the kernel counts the most resident memory in
 
 
@@ -53,7 +53,7 @@ class Life(Protocol):
 
 
 class ForkedLife:
-    """A worker that a zygote forked: its status comes by socket, its output by a pipe that a thread empties."""
+    """A worker that a zygote forked: its status comes by socket, its output by a pipe that is emptied by `until`."""
 
     def __init__(self, status: socket.socket, log: int, cap: int) -> None:
         self._status = status
@@ -64,6 +64,7 @@ class ForkedLife:
         self._death: Death | None = None
         self._over = False
         self._log = CappedLog(log, cap)
+        self.until = self._log.until
 
     def _know_pid(self) -> int | None:
         """The pid, and the descriptor that comes with it: the kernel never joins what follows to a message with one."""
@@ -87,7 +88,7 @@ class ForkedLife:
         """Whether the zygote has something to say of its end."""
         with contextlib.suppress(OSError, ValueError):
             self._know_pid()
-            return bool(select.select([self._status], [], [], seconds)[0])
+            return self.until(self._status, select.POLLIN, time.monotonic() + seconds)
         return False
 
     def wait(self) -> Death:
@@ -182,47 +183,53 @@ def _peak() -> int:
 
 
 class CappedLog:
-    """Empties a pipe so that a writer never blocks, and keeps its first `cap` bytes."""
+    """The first `cap` bytes of a pipe. It is emptied while we wait for its writer, which it then never holds up."""
 
     def __init__(self, fd: int, cap: int) -> None:
+        os.set_blocking(fd, False)
         self._fd = fd
         self._cap = cap
         self._data = bytearray()
-        self._stop_reader, self._stop = os.pipe()
-        self._thread = threading.Thread(target=self._drain, daemon=True)
-        self._thread.start()
+        self._open = True
 
-    def _drain(self) -> None:
-        """Until the writers are gone, or `read(finished=True)` says that what is left will not grow."""
-        os.set_blocking(self._fd, False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._fd, selectors.EVENT_READ)
-            selector.register(self._stop_reader, selectors.EVENT_READ)
-            open_ = True
-            while open_:
-                ready = {key.fd for key, _ in selector.select()}
-                open_ = self._take() and self._stop_reader not in ready
-        os.close(self._fd)
-        os.close(self._stop_reader)
+    def until(self, sock: socket.socket, event: int, deadline: float) -> bool:
+        """Wait until a socket is ready for an event of `select.poll`, or cut; False when the deadline comes first."""
+        while True:
+            left = deadline - time.monotonic()
+            poll = select.poll()
+            poll.register(sock, event)
+            if self._open:
+                poll.register(self._fd, select.POLLIN)
+            ready = [fd for fd, _ in poll.poll(max(left, LEAST_SECONDS) * 1000)]
+            if self._open and self._fd in ready:
+                self._take()
+            if sock.fileno() in ready:
+                return True
+            if left <= 0:
+                return False
 
-    def _take(self) -> bool:
-        """Read what is there; False at the end."""
-        for _ in range(64):  # a flood may not keep us from seeing the stop
+    def _take(self) -> None:
+        """Read what is there."""
+        for _ in range(64):  # a flood may not keep us from seeing anything else
             try:
                 part = os.read(self._fd, 1 << 16)
             except BlockingIOError:
-                return True
+                return
             if not part:
-                return False
+                self._close()
+                return
             self._data += part[: max(self._cap + 1 - len(self._data), 0)]
-        return True
+
+    def _close(self) -> None:
+        self._open = False
+        os.close(self._fd)
 
     def read(self, *, finished: bool) -> bytes:
-        """What was kept; `finished` first takes the rest."""
-        if finished and self._stop is not None:
-            os.close(self._stop)
-            self._stop = None  # type: ignore[assignment]  # closed exactly once
-            self._thread.join()
+        """What was kept; `finished` says that nothing follows."""
+        if self._open:
+            self._take()
+        if self._open and finished:
+            self._close()
         return _capped(bytes(self._data), self._cap)
 
 

@@ -76,7 +76,7 @@ class Lent:
             status_end.close()
             os.close(log_end)
         life = ForkedLife(status, log, allowance.output_bytes)
-        return self._verified(started(SocketChannel(channel), life, allowance))
+        return self._verified(started(SocketChannel(channel, life.until), life, allowance))
 
     def _verified(self, worker: Worker) -> Worker:
         """The worker, if its own evidence, given before any student code ran, shows the level that was promised."""
