@@ -35,8 +35,8 @@ WITHOUT_TORCH = [
 WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "report.summary", "text", "judge.unjudged"]
 WITHOUT_TORCH += ["store.basis", "pages", "terminal.progress", "store.remainder", "terminal.remembered", "store"]
 WITHOUT_TORCH += ["engines.bench"]  # it starts the zygotes before it imports torch, so that they do so side by side
-BESIDE_STUDENT_CODE = ["untrusted.zygote", "sandbox.ground", "sandbox.landlock", "sandbox.linux", "sandbox.plain"]
-BESIDE_STUDENT_CODE += ["sandbox.probe", "sandbox.trial"]
+BESIDE_STUDENT_CODE = ["untrusted.zygote", "untrusted.fresh", "sandbox.ground", "sandbox.landlock", "sandbox.linux"]
+BESIDE_STUDENT_CODE += ["sandbox.plain", "sandbox.probe", "sandbox.trial"]
 # `sandbox` itself holds the choice of a sandbox, which is the judge's and imports what it needs when it chooses.
 OWN_EXCEPTIONS = ["errors", "sandbox.survey", "model"]
 
@@ -129,7 +129,8 @@ def test_what_runs_beside_student_code_is_none_of_the_trusted_side():
 
 @pytest.mark.slow
 def test_a_zygote_has_nothing_of_the_trusted_side_in_memory():
-    code = "import grader.untrusted.zygote, grader.untrusted.worker, grader.sandbox.trial, sys; print(*sys.modules)"
+    beside = "grader.untrusted.zygote, grader.untrusted.fresh, grader.untrusted.worker, grader.sandbox.trial"
+    code = f"import {beside}, sys; print(*sys.modules)"
     loaded = {m for m in run(sys.executable, "-c", code).stdout.split() if m.startswith(("grader", "pydantic"))}
     assert "grader.untrusted.worker" in loaded
     known = {f"grader.{m}" for m in closure(BESIDE_STUDENT_CODE)} | {"grader", "grader.errors"}

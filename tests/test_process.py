@@ -28,6 +28,7 @@ from tests.tiny import RIGHT, load_request, run_request
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
 
 ALLOWANCE = Allowance(memory_bytes=2 << 30, output_bytes=1 << 10, cpu_seconds=60)
+ROOT = Path(__file__).resolve().parent.parent
 SECRET = "TORCHGRADER_TEST_SECRET"  # noqa: S105  # the name of a variable, in no file
 
 
@@ -303,6 +304,30 @@ def test_the_fresh_interpreter_that_got_warm_for_nothing_ends(tmp_path: Path):
     source.close()
     assert waiting.returncode is not None
     assert source._next is None
+
+
+JUDGE = """
+import sys, torch
+from pathlib import Path
+from grader.processes.interpreter import Fresh
+from tests.test_process import ALLOWANCE
+from tests.tiny import load_request, run_request
+worker = Fresh(Path(sys.argv[1])).worker(ALLOWANCE)
+print(worker._life._process.pid, flush=True)
+worker.ask(load_request(sys.argv[2]), 60)
+worker.ask(run_request(torch.ones(1)), 60)
+"""
+
+
+def test_a_fresh_interpreter_ends_with_its_judge_even_in_an_endless_loop(tmp_path: Path):
+    os.mkfifo(tmp_path / "looping")
+    loop = inside("open('looping', 'w').close()", "while True: pass")
+    judge = subprocess.Popen([sys.executable, "-c", JUDGE, tmp_path, loop], cwd=ROOT, stdout=subprocess.PIPE)
+    with judge:
+        pid = int((judge.stdout or []).readline())
+        (tmp_path / "looping").read_bytes()  # there as soon as the loop begins
+        judge.kill()
+    assert ends(pid)
 
 
 def test_the_memory_of_who_started_an_interpreter_is_not_counted_as_its_own(tmp_path: Path):

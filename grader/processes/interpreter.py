@@ -59,7 +59,7 @@ class _Interpreter:
     def __init__(self, scratch: Path) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  # lives as long as the worker
         self._process = subprocess.Popen(
-            [*python(), "-m", "grader.untrusted.zygote", "--fresh"],
+            [*python(), "-m", "grader.untrusted.fresh"],
             env=clean_environment(scratch),
             cwd=scratch,
             stdin=subprocess.PIPE,

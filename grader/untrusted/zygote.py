@@ -21,8 +21,6 @@ import select
 import signal
 import socket
 import sys
-import threading
-import time
 import traceback
 import warnings
 from importlib import import_module
@@ -37,7 +35,6 @@ if TYPE_CHECKING:
     from grader.sandbox.ground import Ground
 
 DESCRIPTORS = 3
-WATCH_SECONDS = 1.0
 LAYERS = "--layers"  # no question has a network
 FEW = "--few"  # too few workers are to come for what makes each cheaper and takes a second
 SELDOM = 10_000
@@ -47,9 +44,7 @@ each worker that writes into one of them has to copy it."""
 
 
 def main(arguments: list[str]) -> None:
-    """`python -m` this: `FD [--layers] [--few] MODULE...` serves a control socket; `--fresh` is one worker on pipes."""
-    if arguments[0] == "--fresh":
-        fresh()
+    """`python -m` this, with `FD [--layers] [--few] MODULE...`, serves a control socket."""
     control = socket.socket(fileno=int(arguments[0]))
     try:
         ground = make_ground(Setup.unpack(control.recv(65536)))
@@ -231,57 +226,6 @@ def _shut_in(
     linux.enter(ground, uid, channel, log, linux.Limits(plan["memory_bytes"], plan["cpu_seconds"]))
     report = {"isolation": to_report(linux.verify(ground))}
     return socket.socket(fileno=plain.CHANNEL), report
-
-
-def fresh() -> NoReturn:
-    """One worker in a fresh interpreter, its wire on what were stdin and stdout.
-
-    It gets warm before it is wanted. Then a line of JSON says its limits, and what else it should have imported.
-    """
-    reader, writer = plain.take_pipes()
-    _end_with_parent()
-    gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
-    from grader.untrusted import worker
-
-    worker.warm(networks=False)
-    gc.freeze()
-    gc.enable()
-    plan = json.loads(_line(reader) or b"null")
-    if plan is None:  # it is not wanted
-        os._exit(0)
-    plain.limit(plan["memory_bytes"], plan["cpu_seconds"])
-    for name in plan["modules"]:
-        with contextlib.suppress(ImportError):  # the submission's own import says what is wrong
-            import_module(name)
-    worker.serve(lambda size: os.read(reader, size), lambda data: _write_all(writer, data))
-    os._exit(0)
-
-
-def _end_with_parent() -> None:
-    """End when the judge does, even in a loop of the submission's: elsewhere than on Linux nothing else sees to it."""
-    parent = os.getppid()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(WATCH_SECONDS)
-        os._exit(1)
-
-    if os.name == "posix":  # on Windows a process keeps the number of its parent
-        threading.Thread(target=watch, daemon=True).start()
-
-
-def _line(fd: int) -> bytes:
-    """The bytes up to a newline, and none after it, for those are the wire's."""
-    line = b""
-    while (byte := os.read(fd, 1)) not in (b"", b"\n"):
-        line += byte
-    return line
-
-
-def _write_all(fd: int, data: bytes) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[os.write(fd, view) :]
 
 
 if __name__ == "__main__":
