@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from grader import wire
 from grader.assignment import Assignment
 from grader.errors import AssignmentError
 from grader.graph.capture import Captured, NotCapturable, capture
@@ -21,6 +22,9 @@ from grader.graph.rebuild import Network, rebuild
 from grader.untrusted import answers, building
 
 CAPTURE_BATCH = 64
+MOST_BYTES = 1 << 16
+MOST_OUTPUTS = 256
+"""Of a layer's outputs that are kept, and of what each was asked with."""
 
 
 class Reference:
@@ -32,6 +36,7 @@ class Reference:
         self.folder = folder
         self._assignment = assignment
         self._modules: dict[str, ModuleType] = {}
+        self._outputs: dict[bytes, Tensor] = {}
         self._captured: dict[tuple[str, str, int], Captured] = {}
 
     @property
@@ -70,8 +75,21 @@ class Reference:
         return int.from_bytes(hmac.new(h.digest(), purpose.encode(), "sha256").digest()[:7], "big")
 
     def run(self, name: str, *inputs: Tensor, weights: dict[str, Tensor] | None = None) -> Tensor:
-        """The reference's output of the layer `name`, under `weights` when given."""
-        return answers.run_layer(name, self.value(name), list(inputs), weights).output
+        """The reference's output of the layer `name`, under `weights` when given.
+
+        Many checks ask the same for each submission; what was asked before, bit for bit, is not worked out again.
+        """
+        value = self.value(name)
+        asked = _question(name, value, inputs, weights or {})
+        if asked in self._outputs:
+            return self._outputs[asked].clone()
+        drawn = torch.get_rng_state()
+        output = answers.run_layer(name, value, list(inputs), weights).output
+        if asked and output.nbytes <= MOST_BYTES and len(self._outputs) < MOST_OUTPUTS:
+            repeats = torch.equal(drawn, torch.get_rng_state())  # nothing was drawn, nor was the question changed
+            if repeats and asked == _question(name, value, inputs, weights or {}):
+                self._outputs[asked] = output.clone()
+        return output
 
     def network(self, name: str) -> Network:
         """The reference's network `name`, freshly rebuilt."""
@@ -123,3 +141,13 @@ class Reference:
             raise AssignmentError(f"{path} raised {type(e).__name__}: {e}") from e
         self._modules[file] = module
         return module
+
+
+def _question(name: str, value: object, inputs: tuple[Tensor, ...], weights: dict[str, Tensor]) -> bytes:
+    """All that a layer's output follows from; b"" where that is more than this, or large."""
+    if isinstance(value, nn.Module) and value.state_dict():
+        return b""  # it keeps the weights that it is given, and the next question may be under its own
+    given = {**{str(i): x for i, x in enumerate(inputs)}, **weights}
+    if sum(x.nbytes for x in given.values()) > MOST_BYTES:
+        return b""
+    return wire.pack(wire.Message(name, {}, given))
