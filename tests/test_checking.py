@@ -91,6 +91,17 @@ def test_an_unknown_question_is_refused_with_those_there_are(tiny: Tiny, tmp_pat
     assert "no question 'q9': wanted one of q1_double" in result.stderr
 
 
+@pytest.mark.parametrize(("language", "says"), [("en", "the limit is 2.0 MB: keep only the code"), ("zh-TW", "上限是")])
+def test_what_is_too_large_is_refused_before_anything_is_started(
+    tiny: Tiny, tmp_path: Path, language: str, says: str
+) -> None:
+    (tmp_path / "torch.py").write_text("raise SystemExit('PyTorch was started')\n", encoding="utf-8")
+    file = written(tmp_path, "#" * 3_000_000)
+    result = grader("check", file, "-a", tiny.assignment, "--lang", language, PYTHONPATH=str(tmp_path))
+    assert (result.returncode, result.stdout.strip()) == (2, "")
+    assert says in result.stderr
+
+
 @pytest.mark.parametrize("sibling", ["net.py", "net/layers.py"])
 def test_a_folder_whose_files_import_each_other_is_one_students(sibling: str, tmp_path: Path) -> None:
     (tmp_path / sibling).parent.mkdir(exist_ok=True)

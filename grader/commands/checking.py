@@ -30,6 +30,7 @@ from grader.engines.local import Local
 from grader.errors import UsageError
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
+from grader.report import phrases
 from grader.scratch import Scratch
 from grader.terminal import changes, checklist
 
@@ -127,12 +128,17 @@ def _check(
     engine: Engine | None,
     seen: list[Scorecard] | None = None,
 ) -> int:
-    """Check and show it, and what is new beside the last that was `seen`, which it joins."""
+    """Check and show it, and what is new beside the last that was `seen`, which it joins.
+
+    Raises `UsageError` for what cannot be checked at all, before anything is started.
+    """
+    folders = phrase_folders(plan)
+    if submission.problem:
+        raise UsageError(phrases.translate(submission.problem, shown.lang, folders=folders))
     cards: list[Scorecard] = []
     with out.status("Starting: this takes some seconds ...") as status:
         follow = _follower(assignment.asked(spec, plan.questions), status.update)
         batch.grade(plan, spec, [submission], follow, cards.append, engine=engine)
-    folders = phrase_folders(plan)
     out.print(checklist.shown(cards[0], spec, shown.lang, folders))
     if shown.html:
         page = report.write_scorecard(cards[0], shown.html, spec.title, shown.lang, folders)
