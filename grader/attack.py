@@ -243,7 +243,7 @@ class Findings:
         """What the judge says."""
         if event != "finished":
             return
-        card = Scorecard.from_json(json.dumps(values["scorecard"]))
+        card = Scorecard.model_validate_json(values["scorecard"])
         if self._first is None:
             self._first, self._processes = card, processes(self.scratch)
         elif card.student_id in self._cases:

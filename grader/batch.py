@@ -7,7 +7,6 @@ machine, that may die without taking a finished result along. Messages are JSON.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -183,11 +182,11 @@ class _Class:
         student = message.get("student_id", "")
         match message["event"]:
             case "finished":
-                scorecard = Scorecard.from_json(json.dumps(message["scorecard"]))
+                scorecard = Scorecard.model_validate_json(message["scorecard"])
                 self._done(scorecard)
                 self._watch(Event("finished", scorecard.student_id, scorecard.summary))
             case "judged":
-                judged = Judged.model_validate_json(json.dumps(message["judged"]))
+                judged = Judged.model_validate_json(message["judged"])
                 self._journal.keep(self._left[student], judged)
                 if judged.final:
                     self._finished.setdefault(student, {})[judged.question.id] = judged

@@ -178,7 +178,7 @@ def findings(results: dict[str, Result], found: attack.Findings, **changes: obje
     found.expect(case)
     clean = {"student_id": "clean after it", **changes}
     for change in ({"student_id": "clean"}, {key: v for key, v in changes.items() if key != "questions"}, clean):
-        found.say("finished", scorecard=card.model_copy(update=change).model_dump(mode="json"))
+        found.say("finished", scorecard=card.model_copy(update=change).model_dump_json(round_trip=True))
     return [p.partition(":")[0] for p in found.results[0].problems]
 
 

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Generator, Sequence
@@ -102,7 +101,7 @@ def test_a_job_done_from_its_content_alone_leaves_nothing_behind(tiny: Tiny):
     for folder in (tiny.assignment, tiny.reference):
         folder.rename(folder.with_name(f"moved-{folder.name}"))
     messages = said(shipped, hold)
-    cards = [Scorecard.from_json(json.dumps(m["scorecard"])) for m in messages if m["event"] == "finished"]
+    cards = [Scorecard.model_validate_json(m["scorecard"]) for m in messages if m["event"] == "finished"]
     assert [c.summary for c in cards] == ["4 of 4", "0 of 4"]
     assert messages[-1]["event"] == "done"
     assert job_folders(tiny) == []

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from pathlib import Path
@@ -78,12 +77,12 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
 
 
 def cards(said: list[dict[str, Any]]) -> dict[str, Scorecard]:
-    found = [Scorecard.from_json(json.dumps(e["scorecard"])) for e in said if e["event"] == "finished"]
+    found = [Scorecard.model_validate_json(e["scorecard"]) for e in said if e["event"] == "finished"]
     return {card.student_id: card for card in found}
 
 
 def test_each_scorecard_is_said_before_the_next_submission_begins(said: list[dict[str, Any]]):
-    order = [(e["event"], e.get("student_id") or e["scorecard"]["student_id"]) for e in said if e["event"] != "ready"]
+    order = [(e["event"], e["student_id"]) for e in said if e["event"] != "ready"]
     steps = [step for step in order if step[0] in ("began", "finished")]
     ids = ["ada", *FORGERIES, "bob", "cy"]
     assert steps == [(event, i) for i in ids for event in ("began", "finished")]

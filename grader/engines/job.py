@@ -14,7 +14,7 @@ Finished = Mapping[str, Mapping[str, Judged]]
 Message = Mapping[str, Any]
 """One JSON object. What a judge says ("ready", "began", "checked", "judged", "finished", "note", "error"), and as the
 last of a job how it ended: "done"; "lost", its judge died; "gone", its machine is no longer there. The last two have
-the reason as `text`."""
+the reason as `text`. A question and a scorecard are in it as JSON text, which is only taken apart where it is kept."""
 ENDS = ("done", "lost", "gone")
 
 

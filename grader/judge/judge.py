@@ -170,7 +170,7 @@ def _session(
 
     def decided(case: Case, question: Question) -> None:
         found = case.judged[question.id] = judged(setting, case, question)
-        say("judged", student_id=case.submission.student_id, judged=found.model_dump(mode="json", round_trip=True))
+        say("judged", student_id=case.submission.student_id, judged=found.model_dump_json(round_trip=True))
 
     def finish(case: Case) -> None:
         try:
@@ -179,7 +179,7 @@ def _session(
             card = unjudged.scorecard(spec, case.submission, f"{type(e).__name__}: {e}")
             with contextlib.suppress(WorkerLost):
                 case.student.close()
-        say("finished", scorecard=card.model_dump(mode="json"))
+        say("finished", student_id=card.student_id, scorecard=card.model_dump_json(round_trip=True))
 
     work = Work(
         assignment=spec,
