@@ -72,7 +72,12 @@ class Book:
 
     def candidates(self, question: str = "") -> tuple[Candidate, ...]:
         """What might be an answer under another name; of the question's own file alone, where there is one."""
-        return tuple(c for f in self._for(question) for c in candidates.candidates(f))
+        return tuple(c for f in self._for(question) for c in self._candidates[f])
+
+    @cached_property
+    def _candidates(self) -> dict[Flow, list[Candidate]]:
+        """Those of each file: they are asked for with every name that is looked for."""
+        return {f: candidates.candidates(f) for f in self.flows}
 
     def made_with(self, name: str) -> tuple[Candidate, ...]:
         """The functions, then the objects, of all files that are made by calling what a name is bound to."""

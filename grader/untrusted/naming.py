@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass
 
 from grader.source.files import Place
@@ -33,15 +33,15 @@ def find(
     answer: str,
     aliases: Sequence[str] = (),
     question: str = "",
-    taken: Container[str] = (),
+    taken: Callable[[], Container[str]] = frozenset,
     rivals: Sequence[str] = (),
 ) -> Found:
     """Look for an answer by its name, then by its aliases: patterns matched in full, ignoring case.
 
     Among several that match an alias a class goes before a function and this before an object, so that `net = Net()`
-    beside `class Net` is no riddle. Where there is none, what else is defined is named, but for what is `taken`. What
-    `from torch.nn import Linear` binds is a tool, and no answer that goes by another name; nor is `net` that is made by
-    calling what has the name of another answer, one of the `rivals`: `net = EfficientNetB0()`.
+    beside `class Net` is no riddle. Where there is none, what else is defined is named, but for what is `taken`, asked
+    for only then. What `from torch.nn import Linear` binds is a tool, and no answer that goes by another name; nor is
+    `net` that is made by calling what has the name of another answer, one of the `rivals`: `net = EfficientNetB0()`.
     """
     if exact := book.where(answer, question):
         near = _near(book, answer, aliases, answer)
@@ -59,7 +59,8 @@ def find(
             if same:
                 names = listed([d.name for d in same])
                 return Found("", f"{names} could each be {answer}: rename the right one {answer}", None, tuple(same))
-    found = _listed(book, question, [d for d in definitions.values() if d.kind != "import" and d.name not in taken])
+    others = taken()
+    found = _listed(book, question, [d for d in definitions.values() if d.kind != "import" and d.name not in others])
     found = found or ("what there is answers other questions" if definitions else "nothing is defined at all")
     return Found("", f"nothing is named {answer} or alike; {found}. Bind your answer to the name {answer}")
 

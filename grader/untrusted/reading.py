@@ -14,6 +14,7 @@ Runs student code: standard library and torch only.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from grader.source import settings
@@ -52,7 +53,7 @@ class Reading:
     def _by_name(self, question: Question) -> None:
         """Bind a question's names, as far as they are there."""
         rivals = roles.rivals(question)
-        taken = self._taken[question["id"]] = {roles.named(self._book, o, question) for o in question["others"]}
+        taken = partial(self._others, question)
         found = {
             a["name"]: naming.find(self._book, a["name"], a["aliases"], question["id"], taken, rivals)
             for a in question["answers"]
@@ -67,6 +68,12 @@ class Reading:
         self._names[question["id"]] = {
             a["name"]: self._bind(a, found[a["name"]], shelf, rivals) for a in question["answers"]
         }
+
+    def _others(self, question: Question) -> set[str]:
+        """What answers the other questions, by name; looked for once, and only when something is missing."""
+        if question["id"] not in self._taken:
+            self._taken[question["id"]] = {roles.named(self._book, o, question) for o in question["others"]}
+        return self._taken[question["id"]]
 
     def _bind(self, answer: dict[str, Any], found: naming.Found, shelf: Shelf, rivals: list[str]) -> State:
         if not found.name:
@@ -199,7 +206,7 @@ class Reading:
             if several:
                 outcome = roles.of_named(self._book, question, answer, several)
             else:
-                outcome = roles.look(self._book, question, answer, self._taken[question["id"]])
+                outcome = roles.look(self._book, question, answer, self._others(question))
             state = self._names[question["id"]][answer["name"]]
             if outcome.name:
                 state = self._take(answer["name"], outcome.value, outcome.rule, outcome.name)
@@ -213,7 +220,7 @@ class Reading:
     def _within(self, open_: list[tuple[Question, dict[str, Any]]]) -> None:
         for question, answer in open_:
             assert self._book.opened is not None  # noqa: S101  # else nothing is open
-            outcome = within.look(self._book.opened, question, answer, self._taken[question["id"]])
+            outcome = within.look(self._book.opened, question, answer, self._others(question))
             if outcome.name:
                 state = self._take(answer["name"], outcome.value, outcome.rule, outcome.name, self._book.opened)
                 self._told[answer["name"]] = outcome.told

@@ -5,6 +5,7 @@ Standard library and torch only. Whether such a package is there must not decide
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -139,7 +140,7 @@ class StandIns(MetaPathFinder, Loader):
     def install(self) -> None:
         """From now on imports of these packages succeed."""
         sys.meta_path.append(self)
-        if importlib.util.find_spec("tensorboard") is None or _is_stand_in("tensorboard"):
+        if not has_tensorboard():
             # torch's own module would look at the version of what it imports
             sys.modules["torch.utils.tensorboard"] = StandInModule("torch.utils.tensorboard")
 
@@ -169,6 +170,8 @@ def _asked_by_a_package() -> bool:
     return "site-packages" in frame.f_code.co_filename
 
 
-def _is_stand_in(name: str) -> bool:
-    spec = importlib.util.find_spec(name)
-    return spec is not None and isinstance(spec.loader, StandIns)
+@functools.cache
+def has_tensorboard() -> bool:
+    """Whether TensorBoard is installed; to look through all folders takes long enough to do it once, before a fork."""
+    spec = importlib.util.find_spec("tensorboard")
+    return spec is not None and not isinstance(spec.loader, StandIns)

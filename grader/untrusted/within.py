@@ -26,7 +26,7 @@ def look(book: Book, question: Question, answer: dict[str, Any], taken: set[str]
 
     `book`: the submission with its functions opened.
     """
-    found = naming.find(book, answer["name"], answer["aliases"], question["id"], taken, roles.rivals(question))
+    found = naming.find(book, answer["name"], answer["aliases"], question["id"], lambda: taken, roles.rivals(question))
     definition = book.where(found.name, question["id"]) if found.name else None
     if definition is None or not definition.within:
         return _by_role(book, question, answer, taken) if question["network"] else Outcome()
