@@ -101,6 +101,7 @@ def test_of_several_attempts_at_one_file_the_last_counts_and_the_others_are_name
     (doe,) = taken.submissions
     assert [(f.name, f.data) for f in doe.files] == [("hw.py", b"3")]
     assert doe.notes == ("3 attempts were handed in: hw-10.py counts, being the last; not graded: hw.py, hw-2.py.",)
+    assert taken.skipped == ()
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from grader import dates, lateness
+from grader import dates, intake, lateness
 from grader.assignment import Assignment
 from grader.commands.shared import complain, out
 from grader.errors import UsageError
@@ -17,6 +17,7 @@ from grader.lateness import Policy, Rules
 from grader.lms import incoming
 from grader.model import Submission
 
+MOST_NAMED = 20
 DueOption = Annotated[
     str | None, typer.Option("--due", metavar="TIME", help="When it is due, instead of assignment.toml's date.")
 ]
@@ -84,12 +85,12 @@ def collect(whence: Whence, spec: Assignment, *, quiet: bool = False) -> list[Su
     people = Path(whence.people) if whence.people else None
     taken = incoming.take(path, whence.platform, people, every_attempt=spec.attempts == "best")
     found = [lateness.assessed(s, rules) for s in taken.submissions]
-    if taken.platform.name != "plain" and not quiet:
+    if (taken.platform.name != "plain" or path.suffix.lower() == ".zip") and not quiet:
         late = sum(bool(s.late) for s in found)
-        count = f"{len(found)} submissions" + (f", {late} late" if late else "")
+        count = f"{len(found)} submission{'s' * (len(found) != 1)}" + (f", {late} late" if late else "")
         out.print(f"{path.name}: {taken.platform.title} ({taken.reason}); {count}", soft_wrap=True)
-    for skipped in taken.skipped:
-        complain(skipped)
+    if taken.skipped:
+        complain(f"no student's, and not read: {intake.listed(taken.skipped, MOST_NAMED)}")
     if taken.unlisted:
         complain(f"not on the class list: {', '.join(taken.unlisted)}")
     for remark in dates.remarks(found, rules):

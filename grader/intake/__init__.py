@@ -58,6 +58,7 @@ __all__ = [
     "Unreadable",
     "by_place",
     "collect",
+    "listed",
     "safe",
     "shown",
     "take",

@@ -104,21 +104,25 @@ def handed_in(export: Export) -> Iterator[Handed]:
         if export.every_attempt:
             handed.entries[:] = _each(handed.entries)
         else:
-            handed.entries[:], handed.notes = _last(handed.entries)
+            handed.entries[:], handed.earlier[:], handed.notes = _last(handed.entries)
         yield handed
 
 
-def _last(entries: list[Entry]) -> tuple[list[Entry], tuple[str, ...]]:
-    """The files without the `-1` of a resubmission; of one that is there several times the last, and a note of it."""
-    kept, notes = [], []
+def _last(entries: list[Entry]) -> tuple[list[Entry], list[Entry], tuple[str, ...]]:
+    """The files without the `-1` of a resubmission; of one that is there several times the last.
+
+    Also the others, and a note of them.
+    """
+    kept, others, notes = [], [], []
     for name, found in _copies(entries).items():
-        *earlier, (_, last) = found
+        *earlier, last = (entry for _, entry in found)
         kept.append(replace(last, path=(name,)))
         if earlier:
-            others = ", ".join(shown(e.name) for _, e in earlier)
+            others += earlier
+            named = ", ".join(shown(e.name) for e in earlier)
             count = f"{len(found)} attempts were handed in"
-            notes.append(f"{count}: {shown(last.name)} counts, being the last; not graded: {others}.")
-    return kept, tuple(notes)
+            notes.append(f"{count}: {shown(last.name)} counts, being the last; not graded: {named}.")
+    return kept, others, tuple(notes)
 
 
 def _each(entries: list[Entry]) -> list[Entry]:

@@ -112,7 +112,8 @@ class _Sharing:
                 f"{self._path.name} holds nothing that is named as {self.platform.title} names it: "
                 f"leave --from out, or give another."
             )
-        return groups, tuple(name for name in _nobodys(export, groups) if name not in self.platform.own)
+        theirs = [e for h in self.handed.values() for e in (*h.entries, *h.earlier)]
+        return groups, tuple(name for name in _nobodys(export, theirs) if name not in self.platform.own)
 
     def _chosen(self, levels: list[Export]) -> tuple[Platform, Export, str]:
         """The platform that recognises the export, at whichever depth it does."""
@@ -134,9 +135,9 @@ def _levels(export: Export) -> Iterator[Export]:
         export = replace(export, root=export.folders[0], entries=inside)
 
 
-def _nobodys(export: Export, groups: intake.Groups) -> tuple[str, ...]:
+def _nobodys(export: Export, theirs: Sequence[Entry]) -> tuple[str, ...]:
     """What lies directly in the export and is no student's."""
-    reads = {id(e.read) for entries in groups.values() for e in entries}
+    reads = {id(e.read) for e in theirs}
     tops: dict[str, bool] = {}
     for entry in export.entries:
         tops[entry.path[0]] = tops.get(entry.path[0], False) or id(entry.read) in reads

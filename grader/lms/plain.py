@@ -55,4 +55,4 @@ def _row(who: str, card: Scorecard, questions: list[str], choices: Choices) -> l
     ]
 
 
-PLATFORM = Platform("plain", "a file, a folder or a zip of files or students' folders", recognise, handed_in, make=make)
+PLATFORM = Platform("plain", "files and folders of students", recognise, handed_in, make=make)

@@ -45,7 +45,10 @@ class Export:
 
 @dataclass
 class Handed:
-    """One submission as the platform names it, not yet read. `student_id` need not be safe as a file name."""
+    """One submission as the platform names it, not yet read. `student_id` need not be safe as a file name.
+
+    `earlier` are files of attempts that do not count: the student's, and not read.
+    """
 
     student_id: str
     name: str = ""
@@ -55,6 +58,7 @@ class Handed:
     late: bool | None = None
     notes: tuple[str, ...] = ()
     entries: list[Entry] = field(default_factory=list)
+    earlier: list[Entry] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
