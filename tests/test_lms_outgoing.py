@@ -188,7 +188,7 @@ def test_the_excused_stay_excused():
 def test_the_row_of_possible_points_is_compared_and_never_changed():
     data = table(canvas_rows(1)).replace(b"100.0", b"60.0")
     filled = filled_canvas(data, card(0))
-    assert "out of 60.0, the grading out of 100" in filled.remarks[0]
+    assert "out of 60.0 points, the grading out of 100" in filled.remarks[0]
     assert filled.data.splitlines()[1] == data.splitlines()[1]
 
 
@@ -241,8 +241,15 @@ def test_two_hundred_hostile_names_make_the_round_trip_through_moodle(maximum: s
     filled = filled_moodle(data, *cards)
     back = {row[0].split()[-1]: row[4] for row in parsed(filled.data)[1:]}
     assert back == {c.platform_id: grades.number(c.points, comma) for c in cards}
+    assert filled.remarks == ()
     assert any("," in points for points in back.values()) == comma
     assert put_back(filled.data, data) == data
+
+
+@pytest.mark.parametrize("maximum", ["60.00", "250,00"])
+def test_moodles_other_maximum_is_told(maximum: str):
+    (told,) = filled_moodle(table([MOODLE, moodle_row(0, **{"Maximum grade": maximum})]), participant(0)).remarks
+    assert told.startswith(f"Moodle counts this out of {maximum} points, the grading out of 100: change one of them.")
 
 
 def test_moodles_comment_is_a_summary_and_never_replaces_the_teachers():
@@ -341,7 +348,12 @@ def test_no_cell_of_our_own_tables_is_a_formula():
     cards = [card(i, student_id=name(i)) for i in range(len(NAMES))]
     for platform in ("csv", "otter", "nbgrader"):
         rows = parsed(outgoing.export(platform, book(*cards), None, Choices()).data)
-        assert not [c for row in rows for c in row if c.startswith(grades.FORMULA)]
+        assert not [c for row in rows for c in row if c.startswith(grades.FORMULA) and c != "--"]
+
+
+def test_the_first_row_of_otters_table_is_as_otter_writes_it():
+    rows = parsed(outgoing.export("otter", book(card(0)), None, Choices()).data)
+    assert (rows[1][0], rows[1][-1], rows[2][-1]) == ("points-per-question", "--", "Completed")
 
 
 # --------------------------------------------------------------------------------------------------------- the command

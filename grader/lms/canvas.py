@@ -163,7 +163,7 @@ def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
     finder = grades.Finder(book.scorecards)
     values: dict[tuple[int, int], str] = {}
     pending: list[str] = []
-    remarks = list(_other_maximum(sheet, book, column))
+    remarks = list(grades.other_maximum("Canvas", _possible(sheet, column), book))
     for row in range(1, len(sheet.rows)):
         card = _card(sheet, row, finder)
         if card is None or column >= len(sheet.rows[row]):
@@ -209,18 +209,10 @@ def _column(sheet: Sheet, wanted: str | None) -> int:
     raise UsageError(f"{sheet.name} {missing}; it has: {titles or 'none'}. Choose one with --column.")
 
 
-def _other_maximum(sheet: Sheet, book: Gradebook, column: int) -> Iterator[str]:
-    """Says so when Canvas counts the assignment out of another number of points."""
-    ours = max((c.max_points for c in book.scorecards), default=0.0)
-    for row in range(1, min(len(sheet.rows), 4)):
-        theirs = sheet.value(row, column)
-        if sheet.value(row, STUDENT) == POSSIBLE and theirs and theirs != "(read only)":
-            try:
-                same = abs(float(theirs.replace(",", ".")) - ours) < 0.005
-            except ValueError:
-                continue
-            if not same:
-                yield f"Canvas counts this assignment out of {theirs}, the grading out of {ours:g}: change one of them."
+def _possible(sheet: Sheet, column: int) -> list[str]:
+    """The points that Canvas says the assignment has."""
+    rows = range(1, min(len(sheet.rows), 4))
+    return [sheet.value(row, column) for row in rows if sheet.value(row, STUDENT) == POSSIBLE]
 
 
 PLATFORM = Platform("canvas", "Canvas, Download submissions", recognise, handed_in, fill=fill)

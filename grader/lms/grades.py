@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -65,9 +66,21 @@ def decimal_comma(values: Iterable[str]) -> bool:
     return any(re.fullmatch(r"\d+,\d+", v) for v in given) and not any(re.fullmatch(r"\d+\.\d+", v) for v in given)
 
 
+def other_maximum(platform: str, told: Iterable[str], book: Gradebook) -> tuple[str, ...]:
+    """Says so when a platform counts the assignment out of another number of points; `told` is what its sheet says."""
+    ours = max((c.max_points for c in book.scorecards), default=0.0)
+    for theirs in told:
+        with contextlib.suppress(ValueError):
+            if abs(float(theirs.replace(",", ".")) - ours) >= 0.005:
+                return (
+                    f"{platform} counts this out of {theirs} points, the grading out of {ours:g}: change one of them.",
+                )
+    return ()
+
+
 def inert(text: str) -> str:
-    """The text with an apostrophe before what a spreadsheet would take for a formula."""
-    return "'" + text if text.startswith(FORMULA) else text
+    """The text with an apostrophe before what a spreadsheet would take for a formula; dashes alone are none."""
+    return "'" + text if text.startswith(FORMULA) and text.strip("-") else text
 
 
 class Finder:

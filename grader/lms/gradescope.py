@@ -6,7 +6,6 @@ begin with a colon, and values may carry Ruby's own tags, so all of it is read a
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -114,20 +113,9 @@ def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
             else:
                 pending.append(card.student_id)
     written = tuple(sheet.value(row, ids[0]) for row, _ in values)
-    return Filled(sheet.with_values(values), written, tuple(pending), finder.left, _other_maximum(sheet, book))
-
-
-def _other_maximum(sheet: Sheet, book: Gradebook) -> tuple[str, ...]:
-    """Says so when Gradescope counts the assignment out of another number of points."""
-    ours = max((c.max_points for c in book.scorecards), default=0.0)
-    for row in range(1, len(sheet.rows)):
-        theirs = sheet.value(row, sheet.column("Max Points"))
-        with contextlib.suppress(ValueError):
-            if abs(float(theirs) - ours) >= 0.005:
-                return (
-                    f"Gradescope counts this out of {theirs} points, the grading out of {ours:g}: change one of them.",
-                )
-    return ()
+    most = (sheet.value(row, sheet.column("Max Points")) for row in range(1, len(sheet.rows)))
+    remarks = grades.other_maximum("Gradescope", most, book)
+    return Filled(sheet.with_values(values), written, tuple(pending), finder.left, remarks)
 
 
 PLATFORM = Platform("gradescope", "Gradescope, Export submissions", recognise, handed_in, fill=fill, own=(METADATA,))

@@ -125,12 +125,10 @@ def _grade_column(sheet: Sheet, wanted: str | None) -> int:
 
 
 def _refused(sheet: Sheet, book: Gradebook) -> Iterator[str]:
-    """What Moodle would pass over without a word."""
-    most = {sheet.value(r, sheet.column(MAXIMUM)).replace(",", ".") for r in range(1, len(sheet.rows))} - {""}
-    ours = max((c.max_points for c in book.scorecards), default=0.0)
-    for maximum in sorted(most):
-        if re.fullmatch(r"[0-9.]+", maximum) and float(maximum) < ours:
-            yield f"Moodle's maximum is {maximum}, the grading's {ours:g}: it passes over grades above its own."
+    """What Moodle would pass over, or count otherwise, without a word."""
+    most = (sheet.value(r, sheet.column(MAXIMUM)) for r in range(1, len(sheet.rows)))
+    for remark in grades.other_maximum("Moodle", most, book):
+        yield f"{remark} It passes over grades above its own."
     if sheet.column("Last modified (grade)") is None:
         yield "There is no column Last modified (grade), which Moodle needs (in another language under another name)."
 
