@@ -420,6 +420,13 @@ print("torch._dynamo" in sys.modules)
 
 
 @pytest.mark.slow
+def test_a_judge_of_layers_loads_neither_the_compiler_nor_the_counter_of_flops() -> None:
+    code = "import sys; from grader.judge import judge\n"
+    code += "print({'torch._dynamo', 'torch.utils.flop_counter', 'jinja2'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False).stdout == "set()\n"
+
+
+@pytest.mark.slow
 def test_a_network_is_rebuilt_and_measured_without_torchs_compiler(tmp_path: Path) -> None:
     torch.save(form("resnet18"), tmp_path / "network")
     command = [sys.executable, "-c", UNCOMPILED, tmp_path / "network"]

@@ -91,7 +91,7 @@ class Bench:
         gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
         self._scratch.mkdir(exist_ok=True)
         self._sandbox = self._chosen()
-        _import_what_judges_need()
+        _import_what_judges_need(networks=self._asks_for_networks)
         if self._plan.train and (self._plan.data or self._asks_for_networks):
             self._images = self._opened()
         for modules, zygote in list(self._zygotes.items()):
@@ -99,8 +99,7 @@ class Bench:
                 zygote.ready()
             except errors.GraderError:  # the judge is told when it asks, as it would be then
                 del self._zygotes[modules]
-        gc.collect()
-        gc.freeze()
+        gc.freeze()  # with what garbage there is: to find it takes longer, and no memory would be given back
         gc.enable()
 
     def _chosen(self) -> sandbox.Sandbox | errors.GraderError:
@@ -277,15 +276,17 @@ class Bench:
             zygote.close()
 
 
-def _import_what_judges_need() -> None:
+def _import_what_judges_need(*, networks: bool) -> None:
     """torch comes with it; this process is forked, so it stays at one thread."""
     import torch
 
-    from grader.graph import uncompiled
     from grader.judge import judge  # noqa: F401  # for those that are forked
 
-    uncompiled.leave()
     torch.set_num_threads(1)
+    if networks:
+        from grader.graph import uncompiled
+
+        uncompiled.leave()
 
 
 def _asks_for_networks(plan: Plan) -> bool:

@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from grader.graph.program import Caps, Graph, Node, Program, Refused
 
@@ -56,26 +55,6 @@ def measure(program: Program, graph: Graph, batch: int, caps: Caps, *, backward:
         raise Refused(f"the network does not work on {batch} images: {first}") from None
 
 
-class Whole:
-    """In place of a counter's tracker of modules: everything is one."""
-
-    parents = frozenset({"Global"})
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *error: object) -> None:
-        pass
-
-
-class Counter(FlopCounterMode):
-    """torch's counter of FLOPs without its hooks on every module of the process, which other threads would run into."""
-
-    def __init__(self) -> None:
-        super().__init__(display=False)
-        self.mod_tracker = Whole()  # type: ignore[assignment]  # all that is asked of it
-
-
 class Meter:
     """One run on the meta device, stopped at the first tensor or sum that is too large."""
 
@@ -98,6 +77,8 @@ class Meter:
 
     def run(self, *, backward: bool) -> Measurement:
         """Every node, then the gradients."""
+        from grader.graph.flops import Counter  # only what measures networks loads it
+
         with Counter() as counter:
             for _, node in self._graph:
                 before = counter.get_total_flops()
@@ -229,6 +210,6 @@ def _columns(base: str, arguments: Mapping[str, Any], result: Any) -> int:
 
 
 def _extra_work(base: str, arguments: Mapping[str, Any], result: Any) -> int:
-    """Operations that FlopCounterMode does not count."""
+    """Operations that torch's counter does not count."""
     work = WORK.get(base)
     return work(arguments, result) if work else 0

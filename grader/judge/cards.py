@@ -27,7 +27,6 @@ from grader.model import (
 )
 from grader.processes.process import Unanswered
 from grader.reference import Reference
-from grader.report import summary
 
 
 @dataclass(frozen=True)
@@ -134,6 +133,8 @@ def _notes(setting: Setting, case: Case, parts: list[Judged]) -> Iterator[str]:
     if case.submission.problem:
         yield case.submission.problem
     if not setting.reference:
+        from grader.report import summary  # templates come with it, which a class's judges do not need
+
         passed = sum(c.verdict is Verdict.PASSED for p in parts for c in p.question.checks)
         public = sum(len(q.public_checks) for q in setting.questions)
         hidden = sum(q.hidden_count for q in setting.questions)
