@@ -284,6 +284,21 @@ def test_what_could_not_be_read_is_missing_everywhere_with_its_reason(judge: Jud
     assert {(r.verdict, r.message) for r in results} == {(Verdict.MISSING, "The zip holds no .py file.")}
 
 
+def test_what_lies_beside_the_folders_of_checks_is_not_looked_at(tmp_path: Path):
+    tiny = Tiny(tmp_path).write()
+    folders = [tiny.assignment / "checks", tiny.reference / "checks"]
+    seen: list[Path] = []
+
+    class Looks:
+        def pytest_ignore_collect(self, collection_path: Path) -> None:
+            seen.append(collection_path)
+
+    with own_session():
+        pytest.main([*options(folders), "--collect-only"], plugins=[Looks()])
+    assert all(f / "test_q1_double.py" in seen for f in folders)
+    assert {p.parent for p in seen} <= {tiny.assignment, tiny.reference, *folders}
+
+
 def test_conftest_and_configuration_beside_the_checks_are_not_read(judge: Judge, tmp_path: Path):
     tiny = checked("def test_a(student):\n    pass\n", tmp_path, test_a="{ points = 1 }").write()
     (tiny.assignment / "checks" / "conftest.py").write_text("raise RuntimeError\n")

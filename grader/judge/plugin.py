@@ -211,12 +211,14 @@ UNUSED = "capture terminal cacheprovider logging skipping warnings unraisableexc
 
 
 def options(folders: list[Path]) -> list[str]:
-    """pytest's arguments: the checks' folders and nothing of the machine's own configuration or plugins.
+    """pytest's arguments: the checks' folders, or files, and nothing of the machine's own configuration or plugins.
 
     Of pytest's own plugins, those that wrap every phase of every check are left out: they took a third of its time. So
-    is the one that reports, to nobody here, and keeps every report for its summary.
+    is the one that reports, to nobody here, and keeps every report for its summary. Without a folder to cut at, pytest
+    would look at all that lies beside the checks' folders and beside those that these lie in.
     """
     fixed = ["--import-mode=importlib", "--assert=plain", "--continue-on-collection-errors", "--noconftest"]
     for plugin in UNUSED:
         fixed += ["-p", f"no:{plugin}"]
-    return [*fixed, "-c", os.devnull, *map(str, folders)]
+    cut = folders[0] if folders[0].is_dir() else folders[0].parent
+    return [*fixed, "-c", os.devnull, f"--confcutdir={cut}", *map(str, folders)]
