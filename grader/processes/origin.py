@@ -199,6 +199,7 @@ def clean_environment(scratch: Path) -> dict[str, str]:
         "OPENBLAS_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
         "OMP_WAIT_POLICY": "passive",
+        "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # few, large pages: what a fork copies of them is little
         "TORCHDYNAMO_DISABLE": "1",
         "TORCHINDUCTOR_CACHE_DIR": str(scratch),  # else it looks for a folder to write in, which the zygote has not
         "MPLBACKEND": "Agg",

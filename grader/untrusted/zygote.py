@@ -37,10 +37,6 @@ if TYPE_CHECKING:
 DESCRIPTORS = 3
 LAYERS = "--layers"  # no question has a network
 FEW = "--few"  # too few workers are to come for what makes each cheaper and takes a second
-SELDOM = 10_000
-"""After how many new objects garbage is looked for while torch is imported. As often as Python does it by itself takes
-an eighth of that time. Not at all would cost many workers more: garbage that is found late leaves holes in pages, and
-each worker that writes into one of them has to copy it."""
 
 
 def main(arguments: list[str]) -> None:
@@ -69,19 +65,20 @@ def make_ground(setup: Setup) -> Ground | None:
 
 
 def warm(modules: list[str], *, networks: bool, few: bool) -> None:
-    """Import, run each kernel once, export once where there are networks (that takes seconds), and freeze it all."""
-    usual = gc.get_threshold()
-    gc.set_threshold(0 if few else SELDOM, 5, 5)
+    """Import, run each kernel once, export once where there are networks (that takes seconds), and freeze it all.
+
+    Garbage stays: to look for it takes an eighth of that time, and where it is taken away it leaves holes in pages, of
+    which each worker has to copy those that it writes into.
+    """
+    gc.disable()
     from grader.untrusted import worker  # torch comes with it, and may come only now
 
     for name in modules:
         import_module(name)
     worker.warm(networks=networks)
     worker.rehearse()
-    if not few:
-        gc.collect()
     gc.freeze()
-    gc.set_threshold(*usual)
+    gc.enable()
     if sys.platform.startswith("linux") and not few:
         from grader.sandbox.ground import collapse_heap
 
