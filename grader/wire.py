@@ -76,7 +76,7 @@ def pack(message: Message) -> bytes:
     listed = [[name, NAMES[t.dtype], list(t.shape)] for name, t in tensors.items()]
     envelope = {"kind": message.kind, "body": message.body, "tensors": listed}
     text = ENCODER.encode(envelope).encode("utf-8", "replace")  # half a character: "?"
-    data = b"".join(_bytes(t) for t in tensors.values())
+    data = b"".join(numbers(t) for t in tensors.values())
     return HEADER.pack(MAGIC, message.number, len(text), len(data)) + text + data
 
 
@@ -198,7 +198,7 @@ def _tensor(data: bytearray, dtype: torch.dtype, shape: tuple[int, ...]) -> Tens
 
 def _plain(name: str, tensor: Tensor) -> Tensor:
     """A dense CPU tensor of a known dtype, whatever the subclass."""
-    if type(tensor) is Tensor and _is_plain(tensor):  # nearly all are, and each question to torch takes its time
+    if is_plain(tensor):  # nearly all are, and each question to torch takes its time
         return tensor
     if not isinstance(tensor, Tensor):
         raise Bad(f"{name} is a {type(tensor).__name__}, not a Tensor")
@@ -217,9 +217,11 @@ def _plain(name: str, tensor: Tensor) -> Tensor:
     return tensor.cpu().resolve_conj().resolve_neg()
 
 
-def _is_plain(tensor: Tensor) -> bool:
+def is_plain(tensor: object) -> bool:
+    """Whether it crosses as it is."""
     return (
-        tensor.layout is torch.strided
+        type(tensor) is Tensor
+        and tensor.layout is torch.strided
         and tensor.is_cpu
         and not tensor.requires_grad
         and not tensor.is_neg()
@@ -229,8 +231,8 @@ def _is_plain(tensor: Tensor) -> bool:
     )
 
 
-def _bytes(tensor: Tensor) -> bytes:
-    """In C order, however it lies in memory."""
+def numbers(tensor: Tensor) -> bytes:
+    """The bytes of one that is plain, in C order, however it lies in memory."""
     if tensor.dtype is torch.bfloat16:  # numpy has none
         tensor = tensor.view(torch.int16)
     return tensor.numpy().tobytes()

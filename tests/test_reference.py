@@ -51,6 +51,13 @@ def test_what_is_not_a_function_of_its_input_alone_is_run_each_time(tmp_path: Pa
     assert calls(asked) == 2
 
 
+@pytest.mark.parametrize("x", [1.0, torch.tensor(1j), torch.ones(1).to_sparse()], ids=["number", "complex", "sparse"])
+def test_what_could_not_cross_to_a_worker_is_asked_all_the_same(tmp_path: Path, x: torch.Tensor):
+    asked = reference(tmp_path, COUNTED.format("return torch.as_tensor(2 * x)"))
+    assert [asked.run("double", x).dtype for _ in range(2)] == [torch.as_tensor(x).dtype] * 2
+    assert calls(asked) == 2
+
+
 def test_the_same_numbers_of_another_type_or_shape_are_another_question(tmp_path: Path):
     asked = reference(tmp_path, COUNTED.format("return 2 * x"))
     found = [asked.run("double", x) for x in (torch.zeros(2), torch.zeros(2, dtype=torch.int32), torch.zeros(1, 2))]
