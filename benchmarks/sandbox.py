@@ -10,7 +10,6 @@ Needs a machine that reaches level 4.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import resource
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="passive")
+os.environ["GLIBC_TUNABLES"] = "glibc.malloc.hugetlb=1"  # of the processes to be started, as a zygote's
 
 from grader import sandbox
 from grader.sandbox.blueprint import NAMESPACES, Blueprint, Setup, Trap, Wall
@@ -75,18 +75,15 @@ def main() -> None:
 
 def forks(rounds: int, blueprint: Blueprint) -> None:
     """In a process of its own, for walls cannot be taken down: print a median per arm."""
-    from grader.sandbox import linux
+    from grader.sandbox.ground import prepare
 
     with tempfile.TemporaryDirectory() as scratch:
         trap = Trap()
-        ground = linux.prepare(Setup(blueprint, scratch, trap.bait))
+        ground = prepare(Setup(blueprint, scratch, trap.bait))
         os.environ["TMPDIR"] = tempfile.tempdir = scratch  # where torch may write
-        from grader.untrusted import worker
+        from grader.untrusted import zygote
 
-        worker.warm()
-        gc.collect()
-        gc.freeze()
-        linux.collapse_heap()
+        zygote.warm(["torch"], networks=True, few=False)
         arms = arms_of(ground, blueprint)
         samples: dict[str, list[Sample]] = {name: [] for name in arms}
         for _ in range(rounds + 3):

@@ -24,12 +24,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import os
 import resource
 import signal
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from grader.sandbox import kernel, landlock, plain, probe, seccomp
 from grader.sandbox.blueprint import ABORTED, Evidence, Wall, WallFailed
@@ -123,7 +123,9 @@ def own_mounts(scratch: str, new_proc: bool) -> None:
 def _die_first() -> None:
     """When the machine runs out of memory, let the kernel take a worker rather than the judge. Not a wall."""
     with contextlib.suppress(OSError):  # some containers have /proc read-only
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        file = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+        os.write(file, b"1000")
+        os.close(file)
 
 
 def _die_with(ground: Ground) -> None:
@@ -165,8 +167,23 @@ def limit(limits: Limits, own_uid: bool) -> None:
 
 
 def filter_calls(walls: frozenset[Wall]) -> None:
-    """Load the filter of system calls; without PID and mount namespaces it refuses more."""
+    """Load the filter of system calls; without PID and mount namespaces it refuses more.
+
+    Raises OSError where the machine is one that there is no list of calls for.
+    """
+    own_pid = None if Wall.PROCESSES in walls else os.getpid()
+    kernel.load_filter(_program(own_pid, Wall.MOUNTS in walls))
+
+
+@functools.cache
+def _program(own_pid: int | None, private_files: bool) -> bytes:
     if kernel.MACHINE not in seccomp.ARCHITECTURES:
         raise OSError(0, f"there is no list of system calls for {kernel.MACHINE}")
-    own_pid = None if Wall.PROCESSES in walls else os.getpid()
-    kernel.load_filter(seccomp.program(kernel.MACHINE, own_pid, private_files=Wall.MOUNTS in walls))
+    return seccomp.program(kernel.MACHINE, own_pid, private_files=private_files)
+
+
+def warm(ground: Ground) -> None:
+    """Assemble the filter that every worker loads, so that a forked one finds it done. Raises OSError as above."""
+    walls = ground.setup.blueprint.walls
+    if {Wall.SECCOMP, Wall.PROCESSES} <= walls:
+        _program(None, Wall.MOUNTS in walls)

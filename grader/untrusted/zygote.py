@@ -59,9 +59,12 @@ def make_ground(setup: Setup) -> Ground | None:
     """What workers are shut in by, if anything. Comes before torch is imported: the process may fork here."""
     if not setup.blueprint.walls:
         return None
+    from grader.sandbox import linux  # no other system can import it
     from grader.sandbox.ground import prepare
 
-    return prepare(setup)
+    ground = prepare(setup)
+    linux.warm(ground)
+    return ground
 
 
 def warm(modules: list[str], *, networks: bool, few: bool) -> None:
