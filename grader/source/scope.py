@@ -87,7 +87,7 @@ def analyse(index: int, statement: Statement, own: frozenset[str] = frozenset())
     executed = list(effects.executed(node))
     function = node if isinstance(node, Function) else None
     body = [n for part in function.body for n in ast.walk(part)] if function else []
-    arguments = {a.arg for a in ast.walk(function) if isinstance(a, ast.arg)} if function else set()
+    changed = set(effects.mutated(body))
     return Unit(
         index=index,
         statement=statement,
@@ -103,7 +103,7 @@ def analyse(index: int, statement: Statement, own: frozenset[str] = frozenset())
         effect=effects.effect(executed, own),
         body_effect=effects.effect(body, own),
         body_calls=frozenset(effects.called(body)),
-        alters=bool(arguments & set(effects.mutated(body))),
+        alters=bool(changed) and any(isinstance(n, ast.arg) and n.arg in changed for n in ast.walk(node)),
     )
 
 

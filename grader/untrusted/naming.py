@@ -11,6 +11,7 @@ from grader.source.flow import Definition
 from grader.source.notebook import Book
 
 SHOWN = 6  # names in one message
+TOOLS = ("torch", "torchvision")  # packages whose names are no answers, unless they are bound to the name asked for
 KINDS = ("class", "function", "assignment", "import")  # of definitions, the likelier answer first
 
 
@@ -46,7 +47,7 @@ def find(
     if exact := book.where(answer, question):
         near = _near(book, answer, aliases, answer)
         return Found(answer, f"{answer} was found under its own name", exact.place, near=near)
-    definitions = {name: d for name, d in _by_name(book, question).items() if d.package != "torch"}
+    definitions = {name: d for name, d in _by_name(book, question).items() if d.package not in TOOLS}
     for alias in [re.escape(answer), *aliases]:
         matching = [d for name, d in definitions.items() if re.fullmatch(alias, name, re.IGNORECASE)]
         matching = [d for d in matching if not _is_rivals(book.called_for(d.name, question), rivals)]
@@ -78,8 +79,9 @@ def _is_rivals(called: Iterable[str], rivals: Sequence[str]) -> bool:
 
 def _near(book: Book, answer: str, aliases: Sequence[str], taken: str) -> str:
     """What to say of the networks that were not taken and whose names are as near as the first alias; "" for none."""
-    pattern = re.compile("|".join([re.escape(answer), *aliases[:1]]), re.IGNORECASE)
-    names = [c.name for c in book.candidates() if c.kind == "module" and c.name != taken and pattern.fullmatch(c.name)]
+    networks = [c.name for c in book.candidates() if c.kind == "module" and c.name != taken]
+    alike = "|".join([re.escape(answer), *aliases[:1]])
+    names = [name for name in networks if re.fullmatch(alike, name, re.IGNORECASE)]
     used = {c.name for name in names for c in book.made_with(name)}
     others = [] if taken in used else names[:SHOWN]
     if not others:
