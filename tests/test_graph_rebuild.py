@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from grader.graph import allowed, measure, operators
+from grader.graph.capture import capture
 from grader.graph.rebuild import Caps, Network, Refused, rebuild
 from tests.networks import MODELS, SHAPE, captured, fresh, make, rebuilt, short_training
 
@@ -163,6 +164,38 @@ def test_no_operation_reaches_files_pointers_or_foreign_indices() -> None:
     words = ("from_file", "as_strided", "set_", "resize", "index", "gather", "scatter", "embedding", "_data", "storage")
     assert not [n for n in allowed.ALLOWED if any(w in n for w in words)]
     assert all(reason for reason in allowed.ALLOWED.values())
+
+
+class Spelt(nn.Module):
+    """A network whose forward is one expression of the images and a weight."""
+
+    def __init__(self, how: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.how = how
+        self.w = nn.Parameter(torch.randn(10, 3072))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.how(x, self.w)
+
+
+SPELT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    ".T": lambda x, w: x.flatten(1) @ w.T,
+    ".mT": lambda x, w: x.flatten(1) @ w.mT,
+    "swapaxes": lambda x, w: x.flatten(1) @ w.swapaxes(0, 1),
+    "inner": lambda x, w: torch.inner(torch.clip(x, 0).ravel().view(x.shape[0], -1), w),
+    "concat": lambda x, w: torch.concat([torch.multiply(x, 2), torch.negative(x)], 1)[:, :3].flatten(1) @ w.t(),
+    "where": lambda x, w: torch.where(x > 0, x, 0).flatten(1) @ w.t(),
+    "max": lambda x, w: torch.max(x, torch.zeros_like(x)).flatten(1) @ w.t(),
+}
+
+
+@pytest.mark.parametrize("how", SPELT)
+def test_other_spellings_of_what_is_allowed_are_rebuilt(how: str) -> None:
+    torch.manual_seed(0)
+    model = Spelt(SPELT[how])
+    written = capture(model, SHAPE)
+    x = torch.randn(5, *SHAPE)
+    assert torch.equal(rebuild(written.ir, written.tensors)(x), model(x))
 
 
 def test_every_allowed_operation_exists_or_is_refused() -> None:

@@ -52,6 +52,22 @@ def test_every_lenet_has_the_same_layers(name: str) -> None:
     assert structure.residual_additions(steps) == ()
 
 
+class Turned(nn.Module):
+    """A fully connected layer as it stands in the lecture: a product with the turned weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.w = nn.Parameter(torch.randn(10, 3072))
+
+    def forward(self, x):
+        return x.flatten(1) @ self.w.T
+
+
+def test_a_product_with_a_turned_weight_is_a_fully_connected_layer() -> None:
+    steps = steps_of(Turned())
+    assert [(steps[s.inputs[0]].shape, s.shape) for s in structure.linears(steps)] == [((3072,), (10,))]
+
+
 @pytest.mark.slow
 def test_torchvisions_efficientnet_b0_is_found_whole() -> None:
     steps = rebuilt("efficientnet_b0").steps

@@ -557,6 +557,21 @@ def test_a_package_gives_what_its_init_imports() -> None:
     assert value(notebook.open_(files)) == 3
 
 
+def test_all_names_of_a_module_are_those_that_it_imports_too() -> None:
+    files = {
+        "main.py": b"from lib import *\nanswer = floor(m.pi) + 4",
+        "lib.py": b"import math as m\nfrom math import floor",
+    }
+    assert value(notebook.open_(files)) == 7
+
+
+def test_a_timed_cell_of_a_notebook_that_was_exported_as_a_script_is_read() -> None:
+    cell = "get_ipython().run_cell_magic('time', '', 'def f():\\n    return 6\\nanswer = f() + 1\\n')"
+    book = open_text(f"import math\n\n{cell}\nget_ipython().run_cell_magic('bash', '', 'answer = 2')\n")
+    assert value(book) == 7
+    assert book.where("answer").place.line == 3
+
+
 def test_a_module_gives_the_object_that_is_asked_of_it() -> None:
     net = b"import math\ndef make(): return 5\nnet = make()\nloader = DataLoader()\n"
     book = notebook.open_({"submission.py": b"import net\nanswer = net.net + net.math.floor(1.5)", "net.py": net})

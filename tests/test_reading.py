@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import torch
 from torch import nn
 
 from grader.untrusted.reading import Reading
@@ -156,6 +157,22 @@ def test_what_is_made_of_the_other_network_is_no_answer_for_being_called_net(las
     book = notebook_of(IMPORTS, network("EfficientNet", depthwise=True), "net = EfficientNet()", last)
     assert "nothing is named LeNet or alike" in rule(read(book, "q6_lenet"), "LeNet")
     assert rule(read(book, "q7_efficientnet"), "EfficientNet").startswith("EfficientNet was found under its own name")
+
+
+def test_what_is_imported_of_torchvision_is_a_tool_and_what_is_made_of_it_the_answer() -> None:
+    head = "net = efficientnet_b0(weights=None)\nnet.classifier[1] = nn.Linear(1280, 10)"
+    book = notebook_of(IMPORTS, "from torchvision.models import efficientnet_b0", head)
+    found = read(book, "q7_efficientnet")
+    assert rule(found, "EfficientNet").startswith("net was taken for EfficientNet: it alone maps")
+
+
+def test_what_no_statement_could_bind_is_told_by_what_its_own_raised() -> None:
+    files = {"a.py": b"width = len(open('widths.txt').read())\ndef relu(x):\n    return x.clamp(width)"}
+    found = read(files, "q2_relu")
+    found.complete("relu")
+    with pytest.raises(NameError) as caught:
+        found.bound["relu"](torch.zeros(1))
+    assert isinstance(found.cause_of(caught.value), FileNotFoundError)
 
 
 def test_a_choice_by_a_setting_that_nobody_knows_is_left_open_and_named_where_nothing_else_tells() -> None:

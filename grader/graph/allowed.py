@@ -27,6 +27,7 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         avg_pool2d.default adaptive_avg_pool2d.default adaptive_max_pool2d.default batch_norm.default
         instance_norm.default group_norm.default layer_norm.default rms_norm.default
         upsample_nearest2d.vec upsample_bilinear2d.vec upsample_bicubic2d.vec prelu.default
+        mv.default dot.default inner.default outer.default tensordot.default glu.default im2col.default
         """,
         ARITHMETIC: """
         relu.default relu6.default silu.default gelu.default mish.default hardswish.default hardsigmoid.default
@@ -41,6 +42,10 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         mean.default mean.dim sum.default sum.dim_IntList amax.default amin.default var.correction var.dim
         var_mean.correction std.correction std.dim max.dim linalg_vector_norm.default cumsum.default cat.default
         stack.default to.dtype _to_copy.default lift_fresh_copy.default clone.default
+        multiply.Tensor multiply.Scalar subtract.Tensor subtract.Scalar divide.Tensor divide.Scalar true_divide.Tensor
+        true_divide.Scalar absolute.default negative.default clip.default concat.default concatenate.default
+        hstack.default vstack.default threshold.default where.ScalarSelf where.ScalarOther where.Scalar max.other
+        min.other logsumexp.default prod.dim_int log1p.default expm1.default tan.default atan.default
         """,
         SHAPE: """
         view.default _unsafe_view.default reshape.default flatten.using_ints unflatten.int squeeze.default squeeze.dim
@@ -48,7 +53,8 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         view_as.default reshape_as.default repeat.default contiguous.default detach.default alias.default slice.Tensor
         select.int narrow.default split.Tensor split_with_sizes.default chunk.default unbind.int pad.default
         constant_pad_nd.default pixel_shuffle.default pixel_unshuffle.default channel_shuffle.default roll.default
-        flip.default
+        flip.default numpy_T.default mT.default swapaxes.default swapdims.default movedim.int movedim.intlist
+        ravel.default tile.default unfold.default
         """,
         IN_PLACE: """
         relu_.default relu6_.default silu_.default hardswish_.default hardsigmoid_.default hardtanh_.default

@@ -41,6 +41,8 @@ ACTIVATIONS = frozenset(
     "sigmoid tanh softmax log_softmax".split()
 )
 GATES = frozenset({"sigmoid", "hardsigmoid"})
+PRODUCTS = frozenset({"linear", "addmm", "matmul", "mm", "inner"})
+TURNS = frozenset({"t", "transpose", "numpy_T", "mT", "permute", "swapaxes", "swapdims", "movedim"})
 RESHAPES = frozenset({"reshape", "reshape_as", "flatten", "unflatten", "squeeze", "unsqueeze", "expand", "expand_as"})
 NOTHING = frozenset({"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "alias", "detach", "to"})
 PADS = frozenset({"pad", "constant_pad_nd"})
@@ -72,8 +74,16 @@ def global_poolings(steps: Steps) -> Steps:
 
 
 def linears(steps: Steps) -> Steps:
-    """Fully connected layers: linear, or a product with a weight."""
-    return tuple(s for s in steps if s.op in ("linear", "addmm", "matmul", "mm") and s.tensor_shapes)
+    """Fully connected layers: linear, or a product with a weight or a turned one (`x @ weight.T`)."""
+    return tuple(
+        s
+        for s in steps
+        if s.op in PRODUCTS and (s.tensor_shapes or any(_is_turned_weight(steps[i]) for i in s.inputs[1:]))
+    )
+
+
+def _is_turned_weight(step: Step) -> bool:
+    return step.op in TURNS and not step.inputs and bool(step.tensor_shapes)
 
 
 def normalisations(steps: Steps) -> Steps:

@@ -61,7 +61,7 @@ def made_with(flow: Flow, name: str) -> list[Candidate]:
 
 
 def parts(flow: Flow) -> frozenset[str]:
-    """What the file's networks mention: their parts, which are no networks of their own."""
+    """What the file's networks mention, or derive from: their parts, which are no networks of their own."""
     networks = {c.name for c in candidates(flow) if c.kind == "module"}
-    mentions = [u.later - u.binds.keys() for u in flow.units if u.binds.keys() & networks]
+    mentions = [(u.later | u.now) - u.binds.keys() for u in flow.units if u.binds.keys() & networks]
     return frozenset(name for names in mentions for name in names)

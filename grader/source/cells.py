@@ -49,7 +49,7 @@ class Cell:
         if self.number:
             self._cell_magic()
         found: list[Statement] = []
-        for node in self._parse():
+        for node in (inner for statement in self._parse() for inner in self._exported(statement)):
             if isinstance(node, ast.If) and is_main_guard(node):
                 found += [s for inside in node.body for s in self._statement(inside, guarded=True)]
             else:
@@ -57,6 +57,20 @@ class Cell:
             if isinstance(node, ast.FunctionDef):
                 found += self._within(node)
         return found
+
+    def _exported(self, node: ast.stmt) -> list[ast.stmt]:
+        """What a cell under `%%time` holds, which a notebook that was exported as a script has as a string."""
+        code = _code_of_magic(node)
+        if code is None:
+            return [node]
+        try:
+            inner = ast.parse(str(code.value)).body
+        except PARSER_FAULTS as e:
+            self.problems.append(Remark(self.place(node.lineno), f"{e.args[0] if e.args else e}; it was left out."))
+            return []
+        for part in (n for statement in inner for n in ast.walk(statement) if hasattr(n, "lineno")):
+            ast.copy_location(part, code)
+        return inner
 
     def _within(self, function: ast.FunctionDef) -> list[Statement]:
         """The classes within a function that may as well stand outside, where anything of their name counts more."""
@@ -188,6 +202,15 @@ class Cell:
 
     def _blank(self, first: int, end: int) -> None:
         self.lines[first:end] = [""] * (end - first)
+
+
+def _code_of_magic(node: ast.stmt) -> ast.Constant | None:
+    """The code of `get_ipython().run_cell_magic("time", "", "code")`; None for any other statement."""
+    call = node.value if isinstance(node, ast.Expr) else None
+    if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "run_cell_magic"):
+        return None
+    texts = [a for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
+    return texts[2] if len(texts) == 3 and texts[0].value in KEEP_BODY else None
 
 
 def _proportion(error: Exception) -> str:

@@ -72,7 +72,8 @@ class Finder(MetaPathFinder, Loader):
     def piece(self, file: str) -> Piece:
         """What importing a file runs: its definitions, what they need, and the names that other files ask of it."""
         flow = self._flows[file]
-        siblings = {n for u in flow.units if u.is_import and self._is_sibling(u) for n in u.binds}
+        imports = [u for u in flow.units if u.is_import and (file in self._opened or self._is_sibling(u))]
+        siblings = {n for u in imports for n in u.binds}
         asked = self._asked & flow.binders.keys()
         chosen = part(flow, [*flow.definition_names(), *siblings, *asked])
         units = sorted({u.index: u for u in [*chosen.units, *(flow.units[i] for i in flow.stars)]}.items())
@@ -84,6 +85,11 @@ class Finder(MetaPathFinder, Loader):
             [node.module or ""] if isinstance(node, ast.ImportFrom) else [a.name for a in getattr(node, "names", [])]
         )
         return any(self.file_of(n) or n in self._packages for n in names)
+
+    @cached_property
+    def _opened(self) -> set[str | None]:
+        """The files of which some file imports all names (`from layers import *`), those that they import too."""
+        return {self.file_of(f.units[i].star) for f in self._flows.values() for i in f.stars}
 
     @cached_property
     def _asked(self) -> set[str]:

@@ -46,7 +46,8 @@ class Reading:
         self._shelves: list[Shelf] = []
         self._told: dict[str, tuple[str, ...]] = {}
         if network := next((q["network"] for q in questions if q["network"]), None):
-            settings.install(network["classes"], *network["input_shape"][:2], lambda: book.declared)
+            channels, size = network["input_shape"][:2]
+            settings.install(network["classes"], channels, size, lambda: book.declared)
         for question in questions:
             self._by_name(question)
 
@@ -181,6 +182,7 @@ class Reading:
             if file not in shelves:
                 piece = self._book.whole(file)
                 shelves[file] = Shelf(self._book, piece), piece
+                self._shelves.append(shelves[file][0])
             shelf, piece = shelves[file]
             name = found.name or answer["name"]
             value = shelf.get(name) if shelf.has(name) else shelf.anywhere(name)
