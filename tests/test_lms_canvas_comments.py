@@ -343,6 +343,7 @@ def test_the_command_shows_first_and_sends_when_told(fake: Fake, tmp_path: Path,
     assert not fake.grades
     sent = CliRunner().invoke(cli.application(), [*command, "--yes"])
     assert (fake.grades, len(fake.comments["101"])) == ({"101": "2"}, 1)
+    assert "There is nothing to send." in CliRunner().invoke(cli.application(), [*command, "--yes"]).output
     assert TOKEN not in shown.output + sent.output
 
 

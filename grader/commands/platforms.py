@@ -24,6 +24,7 @@ from grader.model import Scorecard, Submission
 from grader.plan import Plan
 
 SHOWN = 5  # names in a message
+KEPT_IN = "a token in CANVAS_API_TOKEN or, under the name of that address, in the keyring"
 ALIASES = {"github": "classroom50"}  # its package holds the workflow
 
 
@@ -120,12 +121,13 @@ def _canvas(platform: str, where: Where) -> Canvas:
     """The assignment there. Raises `UsageError`."""
     if where.url and not where.url.startswith(("https://", "http://")):
         raise UsageError(f"--url {where.url} is no address: it begins with https://, as your browser shows it.")
+    if platform != "canvas":
+        raise UsageError(f"--upload is for canvas alone: export {platform} to a file, with -o.")
     secret = token(where.url)
-    if platform != "canvas" or not (secret and where.url and where.course and where.assignment):
-        raise UsageError(
-            "--upload is for canvas, with --url, --course and --assignment, and a token in CANVAS_API_TOKEN or, under "
-            "the name of that address, in the keyring."
-        )
+    needed = {"--url": where.url, "--course": where.course, "--assignment": where.assignment, KEPT_IN: secret}
+    if lacking := [name for name, value in needed.items() if not value]:
+        raise UsageError(f"--upload also needs {', '.join(lacking)}.")
+    assert secret  # noqa: S101  # it would be lacking
     return Canvas(where, secret)
 
 
@@ -133,6 +135,9 @@ def _upload(canvas: Canvas, changes: list[Change], title: str, *, yes: bool) -> 
     """Show what would be sent to Canvas, and send it when told to."""
     out.print(_table(changes))
     wanted = sum(c.wanted for c in changes)
+    if not wanted:
+        out.print("There is nothing to send.")
+        return OK
     if not yes:
         out.print(f"Nothing was sent. To send {wanted}, add --yes.")
         return OK
