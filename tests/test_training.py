@@ -16,6 +16,7 @@ from grader import training
 from grader.data import DataSet
 from grader.recipe import Recipe
 from grader.training import Diverged, Training, overfit_batch, recent, schedule, train
+from grader.training.descent import Descent
 from grader.training.pictures import pictures_of
 
 RECIPE = Recipe(epochs=2, batch_size=64, learning_rate=0.03)
@@ -105,6 +106,22 @@ def test_without_augmentation_the_loop_is_the_plain_one(drawn: DataSet, optimize
         F.cross_entropy(twin(images[which]), drawn.train_labels[which], label_smoothing=0.1).backward()
         stepper.step()
     torch.testing.assert_close(model[1].weight, twin[1].weight, atol=1e-5, rtol=1e-3)
+
+
+@pytest.mark.parametrize("momentum", [0.9, 0.0])
+def test_a_step_down_is_torchs_sgd_to_the_bit(momentum: float):
+    recipe = replace(RECIPE, momentum=momentum)
+    mine, theirs = ([nn.Parameter(torch.ones(n)) for n in (3, 2, 5)] for _ in range(2))
+    options = {"lr": 0.03, "momentum": momentum, "weight_decay": 5e-4, "nesterov": momentum > 0, "fused": True}
+    steppers = Descent(mine, recipe), torch.optim.SGD(theirs, **options)
+    for _ in range(3):
+        for p, q in zip(mine[:2], theirs[:2], strict=True):  # the third has no part in the loss
+            p.grad = torch.randn_like(p)
+            q.grad = p.grad.clone()
+        for stepper in steppers:
+            stepper.step()
+    assert all(map(torch.equal, mine, theirs))
+    assert mine[2].tolist() == [1.0] * 5
 
 
 def test_an_augmented_image_is_a_reflected_shift_and_perhaps_a_mirror(drawn: DataSet):

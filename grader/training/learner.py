@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from grader import scores
 from grader.recipe import Recipe
+from grader.training.descent import Descent
 from grader.training.pictures import Pictures
 
 EVALUATION_BATCH = 250  # larger batches leave the processor's cache; a GPU is filled by it all the same
@@ -22,35 +23,43 @@ Step = Callable[[Tensor], None]
 
 @dataclass(frozen=True, eq=False)
 class Learner:
-    """A network with what it learns from. `tally` gathers the summed loss and how many images were recognised."""
+    """A network with what it learns from. `tally` is the summed loss and how many images were recognised.
+
+    Between a LeNet's kernels everything is out of the processor's cache, Python too: what `learn` leaves out counts for
+    several times what it takes by itself.
+    """
 
     model: nn.Module
     pictures: Pictures
     recipe: Recipe
-    optimizer: torch.optim.Optimizer
+    optimizer: torch.optim.Optimizer | Descent
     chunk: int
     tally: Tensor  # (2,) float64
+    loss: Tensor  # the first of the two
+    right: Tensor
     classes: int
 
     def learn(self, draw: Tensor) -> None:
         """One optimiser step. A network with a fixed batch sees it in chunks, whose gradients add up to the batch's."""
         images, labels = self.pictures.batch(draw)
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.optimizer.param_groups[0]["params"]:
+            parameter.grad = None
         for i in range(0, len(labels), self.chunk):
             y = labels[i : i + self.chunk]
             scores = self.scores(images[i : i + self.chunk])
             loss = F.cross_entropy(scores, y, label_smoothing=self.recipe.label_smoothing, reduction="sum")
             (loss / len(labels)).backward()  # type: ignore[no-untyped-call]  # torch gives it no types
-            self.tally[0] += loss.detach()
-            self.tally[1] += (scores.argmax(1) == y).sum()
+            self.loss.add_(loss.detach())
+            self.right.add_((scores.argmax(1) == y).sum())
         self.optimizer.step()
 
     def scores(self, images: Tensor) -> Tensor:
         """The network's scores, (B, C) float32."""
-        reduced = self.recipe.precision == "bfloat16"
-        # A recorded step must not use weights that were rounded outside it, hence no cache.
-        with torch.autocast(images.device.type, torch.bfloat16, enabled=reduced, cache_enabled=False):
+        if self.recipe.precision == "float32":
             output = self.model(images)
+        else:  # a recorded step must not use weights that were rounded outside it, hence no cache
+            with torch.autocast(images.device.type, torch.bfloat16, cache_enabled=False):
+                output = self.model(images)
         if isinstance(output, Tensor):
             return output.float()
         if (found := scores.find(output, self.classes)) is None:
@@ -78,7 +87,7 @@ class Learner:
         with torch.no_grad():
             for name, value in self.model.state_dict().items():
                 value.copy_(before[name])
-            for state in self.optimizer.state.values():
+            for state in getattr(self.optimizer, "state", {}).values():
                 for value in state.values():
                     value.zero_()
         return step
@@ -90,10 +99,11 @@ def learner_of(model: nn.Module, pictures: Pictures, recipe: Recipe, chunk: int)
     model.to(device=device, memory_format=pictures.order)  # type: ignore[call-overload]  # the stubs lack this pair
     tally = torch.zeros(2, dtype=torch.float64, device=device)
     classes = int(pictures.labels.max()) + 1
-    return Learner(model, pictures, recipe, _optimizer(model, recipe, device), chunk, tally, classes)
+    optimizer = _optimizer(model, recipe, device)
+    return Learner(model, pictures, recipe, optimizer, chunk, tally, tally[0], tally[1], classes)
 
 
-def _optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer:
+def _optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.optim.Optimizer | Descent:
     parameters = [p for p in model.parameters() if p.requires_grad]
     if not parameters:
         raise ValueError("the network has no parameters to train")
@@ -102,6 +112,8 @@ def _optimizer(model: nn.Module, recipe: Recipe, device: torch.device) -> torch.
     decay, momentum = recipe.weight_decay, recipe.momentum
     if recipe.optimizer == "adamw":
         return torch.optim.AdamW(parameters, lr=rate, weight_decay=decay, fused=True, capturable=gpu)
+    if not gpu:
+        return Descent(parameters, recipe)
     nesterov = momentum > 0
     return torch.optim.SGD(parameters, lr=rate, momentum=momentum, weight_decay=decay, nesterov=nesterov, fused=True)
 

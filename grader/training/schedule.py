@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from grader.recipe import Recipe
+from grader.training.descent import Descent
 
 
 def draws(sides: Tensor, epoch: int, batch: int, recipe: Recipe, generator: torch.Generator) -> Tensor:
@@ -30,7 +31,7 @@ def rate(step: int, steps: int, recipe: Recipe) -> float:
     return recipe.learning_rate * min(rising, 1.0, (steps - step) / (steps - warm))
 
 
-def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+def set_rate(optimizer: torch.optim.Optimizer | Descent, rate: float) -> None:
     """Give the optimizer another learning rate."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], Tensor):
