@@ -21,17 +21,13 @@ from pathlib import Path
 from grader.store import Run, Store
 from tests import gradebooks
 
+HERE = gradebooks.environment()
 RUN = Run(
     assignment="cnn-cifar10",
-    assignment_digest="a",
+    assignment_digest=HERE.assignment_digest,
     reference_digest="r",
-    engine="0.1.0",
-    python="3.11",
-    torch="2.15",
-    device="cpu",
-    seed=0,
-    recipe="cpu-full",
-    data_digest="d",
+    **{name: getattr(HERE, name) for name in ("python", "torch", "device", "seed", "recipe", "data_digest")},
+    engine=HERE.grader,
     isolation=4,
     basis="b",
     environment={"title": "Convolutional networks on CIFAR-10", "rubrics": gradebooks.RUBRICS},

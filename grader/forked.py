@@ -1,4 +1,4 @@
-"""Processes that are forked from a trusted one, and what each does first. Linux only.
+"""Processes that are forked from a trusted one, and what each does first. Linux only, but for `end_with_parent`.
 
 A fork has every descriptor of its mother, and as long as one process holds an end of a connection the other end does
 not learn that whom it talks to is dead.
@@ -7,9 +7,11 @@ not learn that whom it talks to is dead.
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -63,6 +65,21 @@ def end_with(mother: int) -> None:
     kernel.prctl(kernel.SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
     if os.getppid() != mother:  # it has ended meanwhile, and the kernel would not say so any more
         os._exit(1)
+
+
+def end_with_parent() -> None:
+    """For one that multiprocessing has spawned, on every system: a thread watches for the end of who started it.
+
+    In the middle of a training it says nothing and reads nothing for minutes, and would go on for nobody.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # noqa: S101  # only ever called in such a process
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _refuse_threads() -> None:

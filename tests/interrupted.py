@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import select
 import signal
 import sqlite3
 import subprocess
@@ -168,6 +169,17 @@ def kill(coordinator: int, target: str) -> bool:
 def processes(coordinator: int, target: str) -> list[int]:
     """All processes of a kind that a grading has now."""
     return list(_found(coordinator, target))
+
+
+def ends(pid: int) -> bool:
+    """Whether a process is dead within ten seconds."""
+    try:
+        handle = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    ready, _, _ = select.select([handle], [], [], 10)
+    os.close(handle)
+    return bool(ready)
 
 
 def _found(coordinator: int, target: str) -> Iterator[int]:

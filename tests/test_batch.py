@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from grader.batch import Event
 from grader.errors import AssignmentError
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
+from tests.interrupted import ends
 from tests.tiny import HIDDEN, RIGHT, WRONG, Tiny, submission
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
@@ -96,17 +96,6 @@ def processes_of(folder: Path) -> list[int]:
         if mine:
             found.append(int(path.parent.name))
     return found
-
-
-def ends(pid: int) -> bool:
-    """Whether a process is dead within ten seconds."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    ready, _, _ = select.select([handle], [], [], 10)
-    os.close(handle)
-    return bool(ready)
 
 
 def test_an_interrupt_keeps_what_was_graded_and_leaves_no_process(tmp_path: Path):

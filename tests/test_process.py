@@ -4,7 +4,6 @@ import contextlib
 import os
 import re
 import resource
-import select
 import signal
 import subprocess
 import sys
@@ -23,6 +22,7 @@ from grader.processes.life import Death, FreshLife
 from grader.processes.origin import Zygote, clean_environment
 from grader.processes.process import Allowance, Unanswered, Worker, end_of
 from grader.sandbox.plain import CHANNEL
+from tests.interrupted import ends
 from tests.tiny import RIGHT, load_request, run_request
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
@@ -61,17 +61,6 @@ def death_of(worker: Worker, source: str, wall_seconds: float = 20) -> Unanswere
 def inside(*lines: str) -> str:
     """A `double` that runs these lines when it is called."""
     return "def double(x):\n" + "".join(f"    {line}\n" for line in lines) + "    return x\n"
-
-
-def ends(pid: int) -> bool:
-    """Whether a process that was killed is dead; waits for the kernel to carry it out."""
-    try:
-        handle = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    ready, _, _ = select.select([handle], [], [], 10)
-    os.close(handle)
-    return bool(ready)
 
 
 def test_a_worker_says_ready_and_answers(worker: Worker):

@@ -8,14 +8,13 @@ import math
 import multiprocessing
 import os
 import signal
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from grader import assignment, errors
+from grader import assignment, errors, forked
 from grader.engines.job import Job, Message
 from grader.plan import Plan
 from grader.processes.interpreter import Fresh
@@ -83,7 +82,7 @@ def _run_judges(connection: Connection, of_plan: dict[str, Any], lasting: bool) 
     Before it imports torch it starts the first of the interpreters in which student code runs, which does so too.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _end_with_parent()
+    forked.end_with_parent()
     os.environ.update(ONE_THREAD)  # before torch is imported
     plan = Plan(**of_plan)
     log = os.open(Path(plan.scratch) / "judge.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
@@ -119,15 +118,3 @@ def _interpreters(plan: Plan, *, lasting: bool) -> Fresh:
             asked = assignment.asked(spec, plan.questions)
             expected = any(not q.network for q in asked) + sum(q.network is not None for q in asked)
     return Fresh(folder, expected)
-
-
-def _end_with_parent() -> None:
-    """A judge in the middle of a training says nothing for minutes, so a thread watches for the coordinator's end."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101  # only ever run by Alone
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import signal
 import sys
-import threading
 from dataclasses import dataclass
 from importlib import util
 from multiprocessing.connection import Connection
@@ -16,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from grader import data as datasets
+from grader import forked
 from grader.data import SHAPE, DataSet
 from grader.model import Verdict
 from grader.recipe import Recipe
@@ -38,7 +37,7 @@ def serve(channel: Connection, data: str, device: str) -> None:
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", OMP_WAIT_POLICY="passive")  # before torch
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS may round otherwise the next time
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the coordinator decides what an interrupt stops
-    _end_with_parent()
+    forked.end_with_parent()
     import torch
 
     torch.set_num_threads(1)
@@ -66,18 +65,6 @@ def attend(channel: Connection, data: DataSet, device: str) -> None:
         while True:
             verdict, reason = work.do(wire.unpack(channel.recv_bytes()))
             channel.send_bytes(json.dumps({"verdict": verdict, "reason": reason}).encode())
-
-
-def _end_with_parent() -> None:
-    """A process in the middle of a training does not read its channel, so a thread watches for the parent's end."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # noqa: S101  # only ever run by _Process
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @dataclass(frozen=True)
