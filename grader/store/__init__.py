@@ -16,15 +16,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from grader.errors import StoreError, UsageError
+from grader.errors import UsageError
 from grader.model import Judged, Mark, Scorecard
-from grader.store import lock, schema
+from grader.store import connection, lock
 from grader.store.rows import Event, Kept, Kind, PastRun, Run, SubmissionKey, kept, marked, past
 
 __all__ = ["NAME", "Event", "Kept", "Kind", "PastRun", "Run", "Store", "SubmissionKey"]
 
 NAME = "grades.sqlite"
-BUSY_SECONDS = 10.0  # another program (a backup, a browser of tables) may hold the file for a moment
 
 
 class Store:
@@ -38,28 +37,11 @@ class Store:
         self.lock = lock.Lock(folder) if write else None
         self._cards: dict[int, Scorecard] = {}  # read once: rows never change
         try:
-            with _explained(self._path):
-                self._connection = self._opened(write)
+            with connection.explained(self._path):
+                self._connection = connection.opened(self._path, write=write)
         except BaseException:
             self._release()
             raise
-
-    def _opened(self, write: bool) -> sqlite3.Connection:
-        """A connection to a store of this version."""
-        connection = _connected(self._path) if write else _readable(self._path)
-        found = schema.version(connection)
-        if found > schema.VERSION:
-            connection.close()
-            raise StoreError(
-                f"{self._path} has version {found}, written by a newer torchgrader; this one knows {schema.VERSION}."
-            )
-        if write:
-            connection.execute("PRAGMA journal_mode = WAL")
-        if found < schema.VERSION:
-            with contextlib.nullcontext() if write else lock.held(self.folder):
-                schema.migrate(connection)
-        connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
-        return connection
 
     def __enter__(self) -> Self:
         return self
@@ -77,7 +59,7 @@ class Store:
     def begin(self, run: Run, submissions: list[SubmissionKey]) -> int:
         """A new run over these submissions; its id."""
         values = {**run.__dict__, "started": _now(), "environment": json.dumps(dict(run.environment))}
-        with _explained(self._path), self._transaction():
+        with connection.explained(self._path), self._transaction():
             number = self._insert("runs", values)
             rows = [(number, student, digest) for student, digest in submissions]
             self._connection.executemany("INSERT INTO submissions VALUES (?, ?, ?)", rows)
@@ -85,7 +67,7 @@ class Store:
 
     def end(self, run: int, how: str) -> None:
         """How a run ended."""
-        with _explained(self._path):
+        with connection.explained(self._path):
             self._insert("endings", {"run": run, "at": _now(), "how": how})
 
     def add_question(self, run: int, key: SubmissionKey, assignment: str, basis: str, judged: Judged) -> None:
@@ -102,7 +84,7 @@ class Store:
             "final": judged.final,
             "result": judged.model_dump_json(round_trip=True),
         }
-        with _explained(self._path):
+        with connection.explained(self._path):
             self._insert("questions", values)
 
     def add_scorecard(self, run: int, card: Scorecard, basis: str) -> int:
@@ -118,7 +100,7 @@ class Store:
             "level": card.isolation.level,
             "card": card.model_dump_json(round_trip=True),
         }
-        with _explained(self._path):
+        with connection.explained(self._path):
             return self._insert("scorecards", values)
 
     def add_mark(self, card: Scorecard, question: str, kind: Kind, mark: Mark, *, withdrawn: bool = False) -> None:
@@ -134,12 +116,12 @@ class Store:
             "kind": kind,
             "points": None if withdrawn else mark.points,
         }
-        with _explained(self._path):
+        with connection.explained(self._path):
             self._insert("marks", values)
 
     def set_pages(self, sources: Mapping[str, str]) -> None:
         """From what pages were rendered, by path."""
-        with _explained(self._path), self._transaction():
+        with connection.explained(self._path), self._transaction():
             self._connection.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?)", list(sources.items()))
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
@@ -232,42 +214,8 @@ class Store:
         return found
 
     def _select(self, query: str, *values: object) -> list[sqlite3.Row]:
-        with _explained(self._path):
+        with connection.explained(self._path):
             return self._connection.execute(query, values).fetchall()
-
-
-def _connected(path: Path | str) -> sqlite3.Connection:
-    """A connection that commits each statement by itself, and waits for the disk."""
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, uri=isinstance(path, str))
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA recursive_triggers = ON")  # or REPLACE would go past the triggers that refuse it
-    return connection
-
-
-def _readable(path: Path) -> sqlite3.Connection:
-    """A connection to read by; where nothing can be written (a DVD, an archive), the file as it lies there."""
-    connection = _connected(path)
-    try:
-        schema.version(connection)
-    except sqlite3.OperationalError:
-        connection.close()
-        if path.with_name(f"{path.name}-wal").exists():
-            raise
-        return _connected(f"{path.resolve().as_uri()}?immutable=1")
-    return connection
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """What sqlite says, as a sentence of ours."""
-    try:
-        yield
-    except sqlite3.Error as e:
-        raise StoreError(
-            f"{path}: {e}. What was written before is safe; see to the disk and its rights, then give the same command "
-            f"again."
-        ) from e
 
 
 def _now() -> str:
