@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -51,6 +52,7 @@ MISTAKES = {  # what torch really raises, with a word of the advice
     "another version": lambda: exec("from torch import conv_2d"),  # noqa: S102  # an import that is to fail
     "missing self": lambda: (lambda: None)(1),
     "x.any()": lambda: bool(X),
+    "handed to numpy": lambda: np.max(X, axis=(2, 3)),
     "Leave out numpy()": lambda: nn.Linear(2, 2).weight.numpy(),
     "not allowed here": lambda: (_ for _ in ()).throw(PermissionError(13, "Permission denied")),
     "calls itself": lambda: endless(),

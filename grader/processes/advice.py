@@ -78,6 +78,10 @@ ADVICE: tuple[tuple[str, str], ...] = (
         "Ask for one number: x.sum(), x.any() or x.all().",
     ),
     (r"doesn't require grad|does not require grad", "Leave out backward(): answers are only run forward."),
+    (
+        r"argument 'dim' must be int, not tuple|not implemented for NumPy arrays",
+        "A tensor was handed to numpy: use torch's own function, or make it an array first with x.numpy().",
+    ),
     (r"Can't call numpy\(\)", "Leave out numpy(): return the tensor itself."),
     (
         r"name resolution|urlopen|Network is unreachable|Max retries|no network here",

@@ -9,16 +9,19 @@ at its first call of conv2d or linear.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import GeneratorType
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
-from grader.untrusted.building import NotAnAnswer, construct, described_as, is_factory, required_of
+from grader.untrusted.building import NotAnAnswer, construct, described_as, is_factory, none_by_default, required_of
 
 Weights = dict[str, Tensor]
 
@@ -84,6 +87,8 @@ def _must_be_own(name: str, kind: type) -> None:
 
 
 def _run_module(name: str, module: nn.Module, inputs: list[Tensor], weights: Weights | None) -> Run:
+    if any(is_lazy(p) for p in module.parameters()):
+        module(*inputs)  # nn.LazyLinear has no weights before it has seen an input
     if weights:
         _load(name, module, weights)
     output = _tensor(name, module(*inputs))
@@ -111,9 +116,16 @@ def _load(name: str, module: nn.Module, weights: Weights) -> None:
 
 def _run_function(name: str, function: Callable[..., object], inputs: list[Tensor], weights: Weights | None) -> Run:
     required = required_of(function)
-    if weights and (function in BUILT_IN or (required is not None and len(required) > len(inputs))):
-        parameters = (required or [])[len(inputs) :] or ["weight", "bias"]
-        return Run(_tensor(name, function(*inputs, *_arguments(parameters, weights))), weights)
+    if weights and _is_built_in(function):
+        return Run(_tensor(name, function(*inputs, **weights)), weights)
+    wanted = (required or [])[len(inputs) :] if weights else []
+    optional = [p for p in none_by_default(function) if p.lower() in OPTIONAL] if weights else []
+    if weights and len(wanted) + len(optional) == len(weights):
+        given = _arguments([*wanted, *optional], weights)
+        named = dict(zip(optional, given[len(wanted) :], strict=True))
+        return Run(_tensor(name, function(*inputs, *given[: len(wanted)], **named)), weights)
+    if weights and wanted:
+        return Run(_tensor(name, function(*inputs, *_arguments(wanted, weights))), weights)
     with Recorder(weights or {}) as recorder:
         returned = function(*inputs)
     if isinstance(returned, nn.Module) and required == [] and isinstance(made := function(), nn.Module):
@@ -136,6 +148,16 @@ def _arguments(parameters: list[str], weights: Weights) -> list[Tensor]:
 
 
 BUILT_IN = (F.conv2d, F.linear)  # functions of input, weight and bias whose signature Python cannot read
+
+
+OPTIONAL = frozenset({"w", "weight", "weights", "b", "bias", "biases"})
+"""Parameters for weights that may be None unless they are given."""
+
+
+def _is_built_in(function: Callable[..., object]) -> bool:
+    """Whether it is one of those, its settings filled in or not."""
+    filled = isinstance(function, functools.partial) and not function.args
+    return getattr(function, "func", function) in BUILT_IN if filled else function in BUILT_IN
 
 
 class Recorder(TorchFunctionMode):
@@ -198,9 +220,19 @@ def _tensor(name: str, value: object) -> Tensor:
     if type(value).__module__ == "numpy" and hasattr(value, "dtype"):
         value = torch.as_tensor(value)
     if not isinstance(value, Tensor):
-        do = "End the function with return and the result." if value is None else "Return the result as it is."
-        raise NotAnAnswer(f"{name} returned {described_as(value)}; wanted a tensor. {do}")
+        raise NotAnAnswer(f"{name} returned {described_as(value)}; wanted a tensor. {_instead_of(value)}")
     return value.detach()
+
+
+def _instead_of(value: object) -> str:
+    """What to do where something else than a tensor was returned."""
+    if value is None:
+        return "End the function with return and the result."
+    if isinstance(value, dict):
+        return "Return the tensor itself, not a dict that holds it."
+    if isinstance(value, list | tuple):
+        return "Return the tensor itself, without tolist()."
+    return "Write return, not yield." if isinstance(value, GeneratorType) else "Return the result as it is."
 
 
 def _listed(state: Weights) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from types import FunctionType
+from types import FunctionType, GeneratorType
 from typing import Any
 
 import torch
@@ -87,7 +87,8 @@ def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: i
         raise
     found = scores.find(output, classes)
     if found is None:
-        raise NotAnAnswer(f"{name} returned {described_as(output)}; wanted a tensor of shape (N, {classes}).")
+        do = " Write return, not yield." if isinstance(output, GeneratorType) else ""
+        raise NotAnAnswer(f"{name} returned {described_as(output)}; wanted a tensor of shape (N, {classes}).{do}")
     if tuple(found.tensor.shape) != (2, classes):
         told = diagnosis.why(model, shape, classes)
         raise NotAnAnswer(
@@ -133,6 +134,12 @@ def required_of(value: Callable[..., object]) -> list[str] | None:
         return None
     kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
     return [p.name for p in parameters if p.default is inspect.Parameter.empty and p.kind not in kinds]
+
+
+def none_by_default(value: Callable[..., object]) -> list[str]:
+    """Names of the parameters of which a call may give none: `def linear(x, weight, bias=None)`."""
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [name for name, p in _parameters(value).items() if p.default is None and p.kind in kinds]
 
 
 def is_factory(value: Callable[..., object]) -> bool:
