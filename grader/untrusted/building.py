@@ -87,8 +87,9 @@ def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: i
         raise
     found = scores.find(output, classes)
     if found is None:
-        do = " Write return, not yield." if isinstance(output, GeneratorType) else ""
-        raise NotAnAnswer(f"{name} returned {described_as(output)}; wanted a tensor of shape (N, {classes}).{do}")
+        told = f"{name} returned {described_as(output)}; wanted a tensor of shape (N, {classes})."
+        do = ["Write return, not yield."] if isinstance(output, GeneratorType) else []
+        raise NotAnAnswer(" ".join([told, *do]))
     if tuple(found.tensor.shape) != (2, classes):
         told = diagnosis.why(model, shape, classes)
         raise NotAnAnswer(
