@@ -1,6 +1,6 @@
 """The attack suite in two arms: behind the walls each attack is refused, without them it is shown to work.
 
-Adding a case adds no code: see grader/attack.py and the folders of attacks/.
+Adding a case adds no code: see grader/hostile.py and the folders of attacks/.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import attack, report, sandbox
-from grader.attack import Case, Result
+from grader import attack, hostile, report, sandbox
+from grader.attack import Result
 from grader.errors import AssignmentError, SandboxUnavailable
+from grader.hostile import Case
 from grader.model import Gradebook, Scorecard, Verdict
 from grader.report import table
 from grader.sandbox import Sandbox, kernel
@@ -35,8 +36,8 @@ pytestmark = [
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the Linux walls"),
 ]
 
-SUITE = attack.suite()
-CASES = attack.cases(SUITE)
+SUITE = hostile.suite()
+CASES = hostile.cases(SUITE)
 LEAST = {"A": 10, "B": 10, "C": 5, "D": 10, "E": 10, "F": 10, "G": 10, "H": 10, "I": 3}
 
 
@@ -86,7 +87,7 @@ def test_without_walls_it_works(case: Case, place: Range) -> None:
 
 
 def test_an_honest_submission_achieves_nothing_without_walls(place: Range) -> None:
-    assert place.achieved(attack.one_file("clean", CLEAN)) == 0
+    assert place.achieved(hostile.one_file("clean", CLEAN)) == 0
     assert place.achieved(unguarded.graded_classically(CLEAN, place)) == 0
 
 
@@ -156,7 +157,7 @@ def test_a_machine_without_walls_is_not_attacked() -> None:
 
 def test_a_suite_that_is_not_there_is_no_success(tmp_path: Path) -> None:
     with pytest.raises(AssignmentError, match="holds no attacks"):
-        attack.cases(tmp_path)
+        hostile.cases(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,9 @@ import torch
 
 from grader import assignment
 from grader.assignment import Limits
-from grader.attack import Case, accomplice, handed_in, one_file, processes
+from grader.attack import processes
 from grader.errors import WorkerLost
+from grader.hostile import Case, accomplice, handed_in, one_file
 from grader.model import Scorecard, Submission, Verdict
 from grader.processes.crew import Crew, Source
 from grader.processes.origin import Zygote
