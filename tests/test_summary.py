@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from scipy import stats
 
-from grader.model import CheckResult, Difference, QuestionResult, Scorecard, Verdict
+from grader.model import CheckResult, Difference, QuestionResult, Scorecard, Verdict, Visibility
 from grader.report import failures, items, networks, summary
 from tests import gradebooks
 
@@ -22,6 +22,12 @@ def test_the_most_urgent_verdict_stands_for_a_student() -> None:
     card = gradebooks.failing("ada", Verdict.PASSED, Verdict.FAILED, Verdict.INTERNAL, Verdict.UNGRADED)
     assert summary.worst(card.checks) is Verdict.INTERNAL
     assert summary.worst([]) is None
+
+
+def test_what_waits_for_a_person_is_not_counted_as_judged() -> None:
+    card = gradebooks.failing("ada", Verdict.PASSED, Verdict.FAILED, Verdict.INTERNAL, Verdict.UNGRADED)
+    hidden = sum(c.visibility is Visibility.HIDDEN for c in card.checks if c.verdict is not Verdict.UNGRADED)
+    assert summary.tally(card.checks) == summary.Tally(judged=3, passed=1, hidden=hidden)
 
 
 def test_urgency_orders_every_verdict() -> None:

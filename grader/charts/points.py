@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Literal
 
 from markupsafe import Markup
@@ -10,6 +11,7 @@ from markupsafe import Markup
 from grader.charts.svg import WIDTH, Scale, Text, mark, svg, tag
 
 
+@lru_cache(maxsize=1024)  # a class has the same few again and again
 def points_bar(points: float, pending: float, maximum: float, t: Text) -> Markup:
     """How much of the maximum is reached, pending and lost."""
     scale = WIDTH / maximum if maximum else 0.0
@@ -76,6 +78,7 @@ def share_bar(count: int, total: int, tone: str, t: Text) -> Markup:
     return svg(10, title, title, parts, width=width, cls="spark")
 
 
+@lru_cache(maxsize=1024)  # as above
 def question_bar(points: float, pending: float, maximum: float, t: Text) -> Markup:
     """`points_bar` of one question, small enough for a table's cell."""
     width = 110.0

@@ -102,12 +102,12 @@ class Phrases:
         found = sorted((_phrase(*pair) for pair in pairs.items()), key=lambda p: -p.weight)
         self._exact = {p.literals[0]: p.translation[0] for p in found if not p.fields}
         self._open = [p for p in found if p.fields]
-        self._phrases = len(found)
+        self.is_empty = not found  # every text stays as it is
         self._translated = lru_cache(maxsize=4096)(self._translate)
 
     def __call__(self, text: str) -> str:
         """The text, as far as the catalogue has it."""
-        return text if len(text) > MOST_CHARACTERS or not self._phrases else self._translated(text, 0)
+        return text if len(text) > MOST_CHARACTERS or self.is_empty else self._translated(text, 0)
 
     def knows(self, text: str) -> bool:
         """Whether one phrase fits the whole text."""
@@ -225,6 +225,8 @@ def scorecard(card: Scorecard, say: Phrases) -> Scorecard:
 
     `source` stays English, because the page looks for names in it; it is translated line by line where it is shown.
     """
+    if say.is_empty:
+        return card
     return card.model_copy(
         update={
             "questions": tuple(question(q, say) for q in card.questions),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
 
-from grader.model import CheckResult, Gradebook, QuestionResult, Scorecard, Verdict
+from grader.model import CheckResult, Gradebook, QuestionResult, Scorecard, Verdict, Visibility
 
 # The order in which outcomes deserve a person's eye.
 URGENCY = (
@@ -74,6 +74,15 @@ class QuestionSummary:
 
 
 @dataclass(frozen=True)
+class Tally:
+    """Of the checks that do not wait for a person: how many there are, passed, and are hidden."""
+
+    judged: int
+    passed: int
+    hidden: int
+
+
+@dataclass(frozen=True)
 class Totals:
     """Grades over the class, as reached so far, lateness taken off."""
 
@@ -97,6 +106,13 @@ def urgency(verdict: Verdict | None) -> int:
 def verdict_counts(checks: Iterable[CheckResult]) -> list[tuple[Verdict, int]]:
     """How often each verdict occurs, the most urgent first."""
     return sorted(Counter(c.verdict for c in checks).items(), key=lambda pair: urgency(pair[0]))
+
+
+def tally(checks: Iterable[CheckResult]) -> Tally:
+    """The checks of one submission, counted."""
+    judged = [c for c in checks if c.verdict is not Verdict.UNGRADED]
+    passed = sum(c.verdict is Verdict.PASSED for c in judged)
+    return Tally(len(judged), passed, sum(c.visibility is Visibility.HIDDEN for c in judged))
 
 
 def public_checks(passed: int, public: int, hidden: int) -> str:
