@@ -641,6 +641,19 @@ def test_a_name_is_found_exactly_then_by_alias(code: str, wanted: str) -> None:
     assert (found.place is None) == (wanted == "")
 
 
+def test_what_answers_other_questions_is_asked_only_where_an_answer_is_missing() -> None:
+    asked: list[str] = []
+
+    def taken() -> list[str]:
+        asked.append("Foo")
+        return asked
+
+    naming.find(open_text("class LeNet: pass"), "LeNet", taken=taken)
+    assert asked == []
+    missing = naming.find(open_text("class Foo: pass"), "LeNet", taken=taken)
+    assert "what there is answers other questions" in missing.rule
+
+
 def test_several_that_fit_are_listed_and_none_is_taken() -> None:
     found = naming.find(open_text("class LeNetA: pass\nclass LeNetB: pass"), "LeNet", ["lenet.*"])
     assert found.name == ""
