@@ -133,6 +133,7 @@ class Losing(Local):
     """Loses the machine of its first so many judges, right after they have begun somebody."""
 
     def __init__(self, times: int) -> None:
+        super().__init__()
         self.times = times
 
     def run(self, jobs: Sequence[Job]) -> Generator[tuple[str, Message], None, None]:
@@ -155,7 +156,8 @@ def graded(tiny: Tiny, engine: Local) -> tuple[dict[str, Scorecard], list[str]]:
     def take(card: Scorecard) -> None:
         cards[card.student_id] = card
 
-    batch.grade(plan_of(tiny), tiny.load(), CLASS, watch, take, engine=engine)
+    with engine:
+        batch.grade(plan_of(tiny), tiny.load(), CLASS, watch, take, engine=engine)
     return cards, notes
 
 
