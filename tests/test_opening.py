@@ -42,6 +42,10 @@ def value(code: str, name: str = "net") -> object:
         "def main():\n    def make():\n        return 5\n    net = make()",
         TRAINER,
         "def main():\n    net = later()\n\ndef later():\n    return 5",
+        "class Q:\n    net = 5",
+        "class Q:\n    size: int = 4\n    net = size + 1",
+        "class T:\n    def __init__(self):\n        self.net = self.make()\n    def make(self, n=5):\n        return n",
+        "class T:\n    @staticmethod\n    def make(n): return n\n    def build(self):\n        self.net = T.make(5)",
         "async def other(): pass\ndef main(net):\n    pass\ndef second():\n    net = 5",
     ],
 )
@@ -58,6 +62,12 @@ def test_where_a_name_stands_is_known() -> None:
     found = book.where("net")
     assert found is not None
     assert (found.within, str(found.place)) == ("T.build", "a.py, line 3")
+
+
+def test_a_method_is_a_function_without_its_object() -> None:
+    relu = value("class Q2:\n    low = 0\n    def relu(self, x):\n        return max(x, self.low)", "relu")
+    assert callable(relu)
+    assert (relu(-3), relu(4)) == (0, 4)
 
 
 def test_a_networks_own_methods_stay_closed() -> None:

@@ -73,6 +73,21 @@ def opened(function: ast.FunctionDef, *, method: bool = False) -> list[ast.stmt]
     return [s for s in bare if not _says_nothing(s)]
 
 
+def unbound(method: ast.FunctionDef) -> ast.FunctionDef | None:
+    """A method as a function that stands outside, with `self.net` read as `net`; None for `__init__` and the like."""
+    if method.name.startswith("__"):
+        return None
+    decorated = {d.id for d in method.decorator_list if isinstance(d, ast.Name)}
+    function = copy.deepcopy(method)
+    function.decorator_list = []
+    if "staticmethod" in decorated or not function.args.args:
+        return function
+    itself = function.args.args.pop(0).arg
+    function.args.defaults = function.args.defaults[-len(function.args.args) :] if function.args.args else []
+    function.body = [_Bare(itself).visit(s) for s in function.body]
+    return function
+
+
 def _defaults(function: ast.FunctionDef) -> Iterator[ast.stmt]:
     """`lr = 0.1` for each parameter with a default."""
     given = function.args

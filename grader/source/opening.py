@@ -34,9 +34,22 @@ def _inside(unit: Unit, networks: set[str]) -> Iterator[Statement]:
     if isinstance(node, ast.FunctionDef):
         yield from _statements(place, node, node.name)
     elif isinstance(node, ast.ClassDef) and node.name not in networks:
-        for method in node.body:
-            if isinstance(method, ast.FunctionDef):
-                yield from _statements(place, method, f"{node.name}.{method.name}", method=True)
+        for member in node.body:  # before what its methods do, which may use them
+            yield from _member(place, member, f"class {node.name}")
+        for member in node.body:
+            if isinstance(member, ast.FunctionDef):
+                yield from _statements(place, member, f"{node.name}.{member.name}", method=True)
+
+
+def _member(place: Place, member: ast.stmt, within: str) -> Iterator[Statement]:
+    """What a class itself binds: `conv = nn.Conv2d(...)`, and its methods as functions."""
+    try:
+        node = nested.unbound(member) if isinstance(member, ast.FunctionDef) else member
+        if isinstance(node, ast.FunctionDef | ast.Assign | ast.AnnAssign):
+            there = Place(place.file, place.cell, first_line(member))
+            yield Statement(there, node, ast.unparse(node), guarded=True, within=within)
+    except PARSER_FAULTS:
+        return
 
 
 def _statements(place: Place, function: ast.FunctionDef, within: str, *, method: bool = False) -> Iterator[Statement]:

@@ -7,6 +7,7 @@ is opened (source/opening.py), and of its statements those are run that the name
 from __future__ import annotations
 
 import dataclasses
+from types import FunctionType
 from typing import Any
 
 from torch import Tensor, nn
@@ -17,6 +18,8 @@ from grader.untrusted import naming, roles
 from grader.untrusted.makers import Bound, made
 from grader.untrusted.roles import Outcome
 from grader.untrusted.shelf import Shelf
+
+CLASS = "class "  # before the name of what something stands in, where that is no function
 
 Question = dict[str, Any]
 
@@ -50,6 +53,8 @@ def _by_role(book: Book, question: Question, answer: dict[str, Any], taken: set[
 
 
 def _where(within: str) -> str:
+    if within.startswith(CLASS):
+        return f"it stands within the class {within.removeprefix(CLASS)} and is read as if it stood outside"
     return f"it stands within {within}() and is read as if it stood outside"
 
 
@@ -57,7 +62,8 @@ def _is_answer(book: Book, question: Question, name: str, value: object) -> bool
     """Whether what was bound can be judged: a network that was built, or a layer and not what one gave."""
     if not question["network"]:
         return value is not None and not isinstance(value, Tensor) and (isinstance(value, nn.Module) or callable(value))
-    return isinstance(value, nn.Module) or (isinstance(value, type) and _can_be_made(book, question, name, value))
+    builds = isinstance(value, type | FunctionType)
+    return isinstance(value, nn.Module) or (builds and _can_be_made(book, question, name, value))
 
 
 def _can_be_made(book: Book, question: Question, name: str, value: object) -> bool:
