@@ -10,7 +10,7 @@ from pathlib import Path
 from grader.commands.shared import EXPLAINED, OK, complain, out
 from grader.errors import GraderError
 
-POLL_SECONDS = 0.25
+POLL_SECONDS = 0.1
 SETTLE_SECONDS = 0.1
 SOURCES = (".py", ".ipynb")
 
