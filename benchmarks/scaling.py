@@ -35,6 +35,7 @@ ONE_THREAD = {
     "PYTHONPATH": str(ROOT),
 }
 os.environ.update(ONE_THREAD)
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as in measured.py
 
 from benchmarks import networks  # noqa: E402  # torch comes with it, which reads the environment
 from benchmarks.graders import content, measured, ours, plain  # noqa: E402

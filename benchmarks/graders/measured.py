@@ -44,7 +44,9 @@ def run(command: Command, cwd: Path, env: Mapping[str, str] | None = None) -> Co
     start = time.perf_counter()
     # A tool of a virtual environment finds its own helpers, as if that were activated.
     path = f"{Path(command[0]).parent}:{os.environ['PATH']}"
-    whole = {**os.environ, "PATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **(env or {})}
+    # Modules stay compiled, as they do on anybody's machine: some containers ask Python to write nothing beside them.
+    ours = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    whole = {**ours, "PATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", **(env or {})}
     process = subprocess.Popen(
         [str(c) for c in command], cwd=cwd, env=whole, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
