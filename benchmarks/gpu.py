@@ -79,7 +79,13 @@ def plan(seeds: int, seconds: float, *, dry: bool) -> Plan:
     spec = assignment.load(ROOT / "assignments" / "cnn-cifar10")
     lenet, efficient = (spec.recipe(q, "cuda", "full")[1] for q in ("q6_lenet", "q7_efficientnet"))
     if dry:
-        tiny: dict[str, Any] = {"epochs": 1, "batch_size": 20, "train_per_class": 4, "test_per_class": 2, "precision": "float32"}
+        tiny: dict[str, Any] = {
+            "epochs": 1,
+            "batch_size": 20,
+            "train_per_class": 4,
+            "test_per_class": 2,
+            "precision": "float32",
+        }
         lenet, efficient = (replace(r, **tiny) for r in (lenet, efficient))
     return Plan("cpu" if dry else "cuda", seeds, lenet, efficient, (1, 2) if dry else (1, 4, 2, 8), seconds)
 
@@ -154,7 +160,7 @@ def _seconds(unit: Unit, results: Path) -> float:
     alike = {"kind": unit.kind, "network": unit.network}
     took = [r["took"] for r in records(results) if alike.items() <= r.items() and "failed" not in r]
     if took:
-        return 1.3 * max(took)
+        return 1.3 * float(max(took))
     single = [r["took"] for r in records(results) if r["network"] == unit.network and "failed" not in r]
     usual = 1.3 * max(single) if single else UNKNOWN_SECONDS.get(unit.network, SLOWEST)
     return float(usual * {"queue": 2.0 * unit.count, "eager": 3.0}.get(unit.kind, 1.0))
