@@ -75,7 +75,10 @@ def side_by_side(loop: str, processes: int) -> Timed:
         process.stdout.readline()  # type: ignore[union-attr]  # a pipe
     begin = time.perf_counter()
     for process in started:
-        process.communicate("\n")
+        process.stdin.write("\n")  # type: ignore[union-attr]
+        process.stdin.flush()  # type: ignore[union-attr]
+    for process in started:
+        process.communicate()
     return Timed((time.perf_counter() - begin) * 2 / processes, 0.0)
 
 

@@ -230,3 +230,27 @@ def test_all_die_with_the_coordinator(grading: Grading):
     for handle in handles:
         os.close(handle)
     assert all(ended)
+
+
+PREPARED = """
+import sys
+import numpy as np
+from grader import statistics
+from grader.graph.capture import capture
+from grader.judge import preparation
+from torch import nn
+
+preparation.prepare(networks=True, measures=True)
+before = set(sys.modules)
+model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 2))
+capture(model, (3, 8, 8), 4)
+images = np.arange(20)
+statistics.compare(images % 2, images % 3 % 2, images % 2, ["a", "b"])
+print(*set(sys.modules) - before)
+"""
+
+
+@pytest.mark.slow
+def test_a_judge_that_measures_finds_loaded_what_that_takes() -> None:
+    done = subprocess.run([sys.executable, "-c", PREPARED], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("\n", "")

@@ -167,6 +167,16 @@ def test_a_class_costs_its_distinct_networks_and_a_regrade_nothing(
     assert [one.flags for one in found.values()] == [()] * len(CLASS)
 
 
+@pytest.mark.parametrize("source", ["", "import torch\n" + MAX.replace("84, 10", "84, 7")])
+def test_where_nothing_can_be_trained_the_reference_is_not_either(
+    measure: Measure, lenets: Assignment, drawn: DataSet, tmp_path: Path, source: str
+):
+    with Counting(drawn, cache=tmp_path) as trainer:
+        found = measure(graded(lenets, seeds=2), trainer, {"ivy": source})["ivy"]
+        assert trainer.futures == []
+    assert found.result is None
+
+
 def test_near_a_boundary_the_means_of_three_seeds_count(
     measure: Measure, lenets: Assignment, drawn: DataSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ):

@@ -91,7 +91,10 @@ class Bench:
         gc.disable()  # to look for garbage among what is being imported takes a fifth of the time
         self._scratch.mkdir(exist_ok=True)
         self._sandbox = self._chosen()
-        _import_what_judges_need(networks=self._asks_for_networks)
+        from grader.judge import preparation  # now, beside the zygotes: torch comes with it
+
+        measures = self._networks and self._plan.train and self._plan.reference is not None
+        preparation.prepare(networks=self._asks_for_networks, measures=measures)
         if self._plan.train and (self._plan.data or self._asks_for_networks):
             self._images = self._opened()
         for modules, zygote in list(self._zygotes.items()):
@@ -274,19 +277,6 @@ class Bench:
             os.waitpid(pid, 0)
         for zygote in self._zygotes.values():
             zygote.close()
-
-
-def _import_what_judges_need(*, networks: bool) -> None:
-    """torch comes with it; this process is forked, so it stays at one thread."""
-    import torch
-
-    from grader.judge import judge  # noqa: F401  # for those that are forked
-
-    torch.set_num_threads(1)
-    if networks:
-        from grader.graph import uncompiled
-
-        uncompiled.leave()
 
 
 def _asks_for_networks(plan: Plan) -> bool:

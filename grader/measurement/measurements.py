@@ -84,8 +84,6 @@ class Measurements:
         except (Unanswered, WorkerLost) as e:
             own = losses = e
         compared = not isinstance(own, Exception)
-        for more in MORE_SEEDS if recipe.graded else ():
-            self._networks.of_reference(question.id, name, more)  # here, because only one thread may draw weights
         return Started(
             question=question,
             name=name,
@@ -96,13 +94,16 @@ class Measurements:
             network=network,
             own=own,
             losses=losses,
-            reference=self._submit_solution(question, recipe),
+            references=tuple(self._solutions(question, recipe)) if compared else (),
             baselines=tuple(self._rivals(student, question, recipe, network)) if compared else (),
-            more_of_reference=tuple(self._noise(question, recipe)) if compared else (),
         )
 
-    def _noise(self, question: Question, recipe: Recipe) -> Iterator[Future[Outcome]]:
-        """The reference from more seeds; a quick look and an accuracy that is only shown do without."""
+    def _solutions(self, question: Question, recipe: Recipe) -> Iterator[Future[Outcome]]:
+        """The reference, and from more seeds; a quick look and an accuracy that is only shown do without those."""
+        for more in MORE_SEEDS if recipe.graded else ():
+            name = question.answers[0].name
+            self._networks.of_reference(question.id, name, more)  # here, because only one thread may draw weights
+        yield self._submit_solution(question, recipe)
         if recipe.graded and self._speed == "full":
             for more in range(1, self._assignment.seeds.reference_trainings):
                 yield self._submit_solution(question, recipe, more)
@@ -162,7 +163,7 @@ class Measurements:
             return Measured(None, "", (), (), e, losses)  # every check of the question says it
         except WorkerLost as e:
             return Measured(None, str(e), (), (), e, losses)
-        own, reference = self._accuracy(started, outcome), self._solved(started, started.reference)
+        own, reference = self._accuracy(started, outcome), self._solved(started, started.references[0])
         seeds = self._seeds(student, started, own, reference)
         trained = Trained(
             replace(own, mean_accuracy=fmean(s.network for s in seeds)),
@@ -215,7 +216,7 @@ class Measurements:
 
     def _spread(self, started: Started, reference: Accuracy) -> SeedNoise | None:
         """How much the seed changes of the reference, where that was to be measured."""
-        means = [self._solved(started, future).mean_accuracy for future in started.more_of_reference]
+        means = [self._solved(started, future).mean_accuracy for future in started.references[1:]]
         means.append(reference.mean_accuracy)
         return SeedNoise(trainings=len(means), mean=fmean(means), deviation=stdev(means)) if len(means) > 1 else None
 

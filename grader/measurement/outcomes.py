@@ -40,7 +40,7 @@ class Rival:
 
 @dataclass(frozen=True)
 class Started:
-    """The trainings that one question's measurement waits for."""
+    """The trainings that one question's measurement waits for; without one of its own there are no others."""
 
     question: Question
     name: str
@@ -51,9 +51,8 @@ class Started:
     network: CapturedNetwork | None
     own: Future[Outcome] | Exception
     losses: Future[Outcome] | Exception
+    references: tuple[Future[Outcome], ...]
     baselines: tuple[Rival, ...]
-    reference: Future[Outcome]
-    more_of_reference: tuple[Future[Outcome], ...]
 
 
 def reason(started: Started) -> str:
