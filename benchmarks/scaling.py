@@ -204,7 +204,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--students", type=int, default=200)
     parser.add_argument("--trainings", type=int, default=8)
-    parser.add_argument("--networks", type=int, default=6)
+    parser.add_argument("--networks", type=int, default=16)
     given = parser.parse_args()
     begin, wanted = time.monotonic(), rows(given)
     found: dict[str, list[tuple[Timed, Timed]]] = {row.title: [] for row in wanted}
