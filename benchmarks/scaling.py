@@ -14,10 +14,8 @@ these numbers say nothing.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -116,7 +114,7 @@ def graded(folder: Path, options: list[str], jobs: int) -> Timed:
     measured.adopt()
     command = [sys.executable, "-m", "grader.cli", "grade", *options, "-o", "out", "--jobs", str(jobs), "--json-lines"]
     environment = {**os.environ, "TORCHGRADER_CACHE": str(folder / "cache")}
-    before, begin, first, last = _cpu(), time.perf_counter(), 0.0, 0.0
+    before, begin, first, last = measured.cpu(), time.perf_counter(), 0.0, 0.0
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             kind, now = json.loads(line)["event"], time.perf_counter()
@@ -125,8 +123,8 @@ def graded(folder: Path, options: list[str], jobs: int) -> Timed:
     wall = time.perf_counter() - begin
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with exit code {process.returncode}")
-    _reap()
-    return Timed(wall, _cpu() - before, last - first)
+    measured.reap()
+    return Timed(wall, measured.cpu() - before, last - first)
 
 
 def trainings(count: int, jobs: int) -> Timed:
@@ -143,18 +141,6 @@ def trainings(count: int, jobs: int) -> Timed:
         begin = time.perf_counter()
         train(range(count))
         return Timed(time.perf_counter() - begin, 0.0)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
-def _reap() -> None:
-    """Collect the orphans that have ended, so that their time is counted."""
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def adopt() -> None:
 def run(command: Command, cwd: Path, env: Mapping[str, str] | None = None) -> Cost:
     """Run it to its end and collect every orphan. After LIMIT seconds its tree is killed."""
     adopt()
-    before = _cpu()
+    before = cpu()
     start = time.perf_counter()
     # A tool of a virtual environment finds its own helpers, as if that were activated.
     path = f"{Path(command[0]).parent}:{os.environ['PATH']}"
@@ -63,16 +63,18 @@ def run(command: Command, cwd: Path, env: Mapping[str, str] | None = None) -> Co
         output, _ = process.communicate()
     wall = time.perf_counter() - start
     watch.stop()
-    _reap()
-    return Cost(_cpu() - before, wall, watch.peak, process.returncode, output, killed)
+    reap()
+    return Cost(cpu() - before, wall, watch.peak, process.returncode, output, killed)
 
 
-def _cpu() -> float:
+def cpu() -> float:
+    """User and system seconds of all children that were waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def _reap() -> None:
+def reap() -> None:
+    """Collect the orphans that have ended, so that their time is counted."""
     with contextlib.suppress(ChildProcessError):
         while os.waitpid(-1, os.WNOHANG)[0]:
             pass
