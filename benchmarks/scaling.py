@@ -1,14 +1,15 @@
-"""What a second job brings, held against what a second processor of this machine brings at all.
+"""What a second processor and a second job bring, held against what a second processor brings to anything at all.
 
-    python -m benchmarks.scaling                       # three rounds, or as many as there are six minutes for
+    python -m benchmarks.scaling                       # three rounds, or as many as there are nine minutes for
     python -m benchmarks.scaling --rounds 1 --students 20 --trainings 2 --networks 1
 
 Two virtual processors may share a core, so the ceiling is measured first: two processes that have nothing to do with
-each other, side by side, against one alone. Then, each with one job and with two, in alternation: the layer questions
-of a class, trainings by themselves (LeNet, 1,000 drawn images), and a class of which everybody hands in another LeNet.
-Efficiency is the wall time with one over twice that with two, for the same work; "of the ceiling" is that over the
-ceiling's. "After the start" leaves out what comes before the first submission begins. On a machine with other work
-these numbers say nothing.
+each other, side by side, against one alone. Then the layer questions of a class, trainings by themselves (LeNet, 1,000
+drawn images), and a class of which everybody hands in another LeNet, each in alternation with one job held on one
+processor, with one job, and with two jobs. Efficiency is the first's wall time over twice the last's: that of one
+processor over that of two, for the same work. With one job judge, worker, coordinator and trainings overlap already, so
+what the second job adds to that is another column. "Of the ceiling" is the efficiency over the ceiling's; "after the
+start" leaves out what comes before the first submission begins. On a machine with other work these numbers say nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,13 +43,19 @@ from grader.data.drawn import stand_in  # noqa: E402
 from grader.recipe import Recipe  # noqa: E402
 from grader.trainer import Job, PythonNetwork, Trainer  # noqa: E402
 
-SECONDS = 350.0  # no round begins that would not end before
+SECONDS = 540.0  # no round begins that would not end before
 RECIPE = Recipe(10, 64, 0.03)
 IMAGES = {"train_per_class": 100, "test_per_class": 20}
 LOOPS = {
     "pure Python": "total = 0\nfor i in range(15_000_000):\n    total += i * i",
     "torch convolution": "for _ in range(200):\n    F.conv2d(x, w)",
 }
+COLUMNS = (
+    *(f"{way}: {kind} s" for way in ("on 1 processor", "1 job", "2 jobs") for kind in ("wall", "CPU")),
+    "efficiency",
+    "of the ceiling",
+    "2 jobs faster than 1",
+)
 HEAD = """
 import sys, torch, torch.nn.functional as F
 x, w = torch.ones(16, 16, 32, 32), torch.ones(32, 16, 5, 5)
@@ -152,6 +160,48 @@ class Row:
     ceiling: str = ""
 
 
+@dataclass(frozen=True)
+class Round:
+    """One thing, once: one job held on one processor, one job, two jobs."""
+
+    held: Timed
+    one: Timed
+    two: Timed
+
+    @property
+    def after(self) -> Round:
+        """The same without the start."""
+        return Round(*(Timed(timed.after, 0.0) for timed in (self.held, self.one, self.two)))
+
+    @property
+    def efficiency(self) -> float:
+        """Of two processors, against one."""
+        return self.held.wall / (2 * self.two.wall)
+
+    @property
+    def brought(self) -> float:
+        """How many times as fast the second job made it."""
+        return self.one.wall / self.two.wall
+
+
+def measure(row: Row) -> Round:
+    """All three, one after the other."""
+    with held_on_one_processor():
+        held = row.run(1)
+    return Round(held, row.run(1), row.run(2))
+
+
+@contextmanager
+def held_on_one_processor() -> Iterator[None]:
+    """This process and what it starts, while the block runs."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {max(usual)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
+
+
 def rows(given: argparse.Namespace) -> list[Row]:
     """What is measured, the ceilings first."""
     return [
@@ -162,27 +212,34 @@ def rows(given: argparse.Namespace) -> list[Row]:
     ]
 
 
-def table(wanted: list[Row], found: Mapping[str, list[tuple[Timed, Timed]]]) -> str:
+def table(wanted: list[Row], found: Mapping[str, list[Round]]) -> str:
     """Medians over the rounds."""
     lines = [
-        "| | 1 job: wall s | CPU s | 2 jobs: wall s | CPU s | efficiency | of the ceiling |",
-        "|---|---|---|---|---|---|---|",
+        f"| | {' | '.join(COLUMNS)} |",
+        "|" + "---|" * (len(COLUMNS) + 1),
     ]
     ceilings: dict[str, float] = {}
     for row in wanted:
-        pairs = found[row.title]
-        parts = {row.title: [(a.wall, b.wall) for a, b in pairs]}
-        if pairs[0][0].after:
-            parts["... after the start"] = [(a.after, b.after) for a, b in pairs]
-        cpus = [f"{statistics.median(p[i].cpu for p in pairs):.1f}" if pairs[0][i].cpu else "" for i in (0, 1)]
-        for title, walls in parts.items():
-            share = statistics.median(a / (2 * b) for a, b in walls)
+        parts = {row.title: found[row.title]}
+        if parts[row.title][0].two.after:
+            parts["... after the start"] = [each.after for each in found[row.title]]
+        for title, rounds in parts.items():
+            share = statistics.median(each.efficiency for each in rounds)
             ceilings.setdefault(row.title.removeprefix("ceiling: "), share)
             of = f"{share / ceilings[row.ceiling]:.2f}" if row.ceiling else ""
-            one, two = (statistics.median(w[i] for w in walls) for i in (0, 1))
-            lines.append(f"| {title} | {one:.1f} | {cpus[0]} | {two:.1f} | {cpus[1]} | {share:.2f} | {of} |")
-            cpus = ["", ""]  # they are of the whole command
+            brought = statistics.median(each.brought for each in rounds)
+            lines.append(f"| {title} | {_seconds(rounds)} | {share:.2f} | {of} | {brought:.2f} |")
     return "\n".join(lines)
+
+
+def _seconds(rounds: list[Round]) -> str:
+    """Wall and CPU seconds of each way, medians; those of the processors only where they were taken."""
+    cells = []
+    for way in ("held", "one", "two"):
+        timed: list[Timed] = [getattr(each, way) for each in rounds]
+        cpu = statistics.median(t.cpu for t in timed)
+        cells += [f"{statistics.median(t.wall for t in timed):.1f}", f"{cpu:.1f}" if cpu else ""]
+    return " | ".join(cells)
 
 
 def main() -> None:
@@ -193,15 +250,15 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=16)
     given = parser.parse_args()
     begin, wanted = time.monotonic(), rows(given)
-    found: dict[str, list[tuple[Timed, Timed]]] = {row.title: [] for row in wanted}
+    found: dict[str, list[Round]] = {row.title: [] for row in wanted}
     for number in range(given.rounds):
         if number and (time.monotonic() - begin) * (number + 1) / number > SECONDS:
             break
         print(f"round {number + 1}: {os.cpu_count()} processors, load {os.getloadavg()[0]:.1f}", flush=True)
         for row in wanted:
-            one, two = row.run(1), row.run(2)
-            found[row.title].append((one, two))
-            print(f"  {row.title}: {one.wall:.1f} and {two.wall:.1f} s", flush=True)
+            each = measure(row)
+            found[row.title].append(each)
+            print(f"  {row.title}: {each.held.wall:.1f}, {each.one.wall:.1f}, {each.two.wall:.1f} s", flush=True)
     print(f"\n{table(wanted, found)}")
 
 
