@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from grader import __version__
-from grader.commands.shared import EXPLAINED, INTERRUPTED, UNEXPECTED, complain, out
+from grader.commands.shared import EXPLAINED, INTERRUPTED, UNEXPECTED, complain, err, out
 from grader.errors import GraderError
 
 COMMANDS = {  # name: module of grader.commands, function
@@ -39,18 +39,23 @@ HIDDEN = frozenset({"lms-run"})
 KEEPING = frozenset({"grade", "regrade", "demo"})
 """Commands that keep each result as it comes."""
 DATA = {"prepare": ("images", "prepare"), "info": ("images", "info")}
+HELP = {"help_option_names": ["-h", "--help"]}
 
 
 def application(wanted: str = "") -> typer.Typer:
     """The command that is wanted by its name, else all: what the others import takes longer than some of them run."""
-    app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings=HELP,
+    )
     app.callback()(_options)
     for name in [wanted] if wanted in COMMANDS else COMMANDS:
         app.command(name, hidden=name in HIDDEN)(_function(*COMMANDS[name]))
     if wanted not in COMMANDS:
-        data = typer.Typer(
-            no_args_is_help=True, help="Prepare the images that networks are trained on, or look at them."
-        )
+        data = typer.Typer(no_args_is_help=True, help="Prepare the images for training, or look at them.")
         for name, place in DATA.items():
             data.command(name)(_function(*place))
         app.add_typer(data, name="data")
@@ -98,8 +103,17 @@ def main() -> None:
 
 
 def _usage_or_unexpected(error: Exception) -> int:
+def _explain(message: str, context: typer.Context | None) -> None:
+    """Say what is wrong with how a command was called, and which help tells more; the help itself stands alone."""
+    if message.startswith("Usage: "):
+        err.print(message)
+        return
+    command = " ".join(["grader", *context.command_path.split()[1:]]) if context else "grader"
+    complain(f"{message.replace('Value error, ', '').rstrip('.')}. `{command} --help` says how it is used.")
+
+
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # typer's own usage errors
-        complain(f"{error.format_message()} Try `grader --help`.")
+        _explain(error.format_message(), getattr(error, "ctx", None))
         return EXPLAINED
     with tempfile.NamedTemporaryFile("w", prefix="grader-", suffix=".log", delete=False) as log:
         log.write(f"torchgrader {__version__}, Python {sys.version}\n{' '.join(sys.argv)}\n")

@@ -40,11 +40,13 @@ CheckLanguageOption = Annotated[
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="Your submission: a .py or an .ipynb, or a folder of your files.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Your submission: a .py or an .ipynb, or a folder of your files.")
+    ],
     assignment_name: AssignmentOption = None,
     questions: Annotated[
         list[str] | None,
-        typer.Option("--question", help="Check this question only, such as q1; more than once for more."),
+        typer.Option("--question", metavar="ID", help="Check this question only, such as q1; may be repeated."),
     ] = None,
     watched: Annotated[bool, typer.Option("--watch", help="Check again after each save, until Ctrl-C.")] = False,
     train: Annotated[
@@ -55,7 +57,7 @@ def check(
     lang: CheckLanguageOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="No fork: a new interpreter for each question.")] = False,
 ) -> int:
-    """Check your own work: the public checks only, and no answer is needed."""
+    """Check your own work by the public checks. No answer is needed, and none is there to be seen."""
     folder = _assignment(assignment_name, file)
     spec = assignment.load(folder)
     asked = assignment.asked(spec, questions or [])

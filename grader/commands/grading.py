@@ -41,7 +41,9 @@ from grader.store.remainder import Choice
 
 
 def grade(
-    submissions: Annotated[Path, typer.Argument(help="A .py, an .ipynb, a folder of them or of students, or a zip.")],
+    submissions: Annotated[
+        Path, typer.Argument(metavar="SUBMISSIONS", help="A .py, an .ipynb, a folder of them or of students, or a zip.")
+    ],
     assignment_name: AssignmentOption = None,
     reference: Annotated[
         Path | None, typer.Option("--reference", help="Folder of the solutions and hidden checks.")
@@ -67,7 +69,7 @@ def grade(
     engine: EngineOption = "local",
     address: AddressOption = None,
 ) -> int:
-    """Grade a class: a folder of submissions in, scorecards and HTML pages out. What is graded already is kept."""
+    """Grade a class: submissions in, scorecards and HTML pages out. What is graded already is kept."""
     folder = assignment.find(assignment_name)
     spec = assignment.load(folder)
     solutions = reference_folder(reference, spec)
@@ -83,7 +85,7 @@ def demo(
     output: Annotated[Path, typer.Option("-o", "--output", help="Where the pages go.")] = Path("reports/out/demo"),
     jobs: JobsOption = PROCESSORS,
 ) -> int:
-    """Grade a bundled class of sample submissions on drawn stand-in images: real processes, real training."""
+    """Grade a bundled class of samples on drawn stand-in images. Real processes, real training."""
     folder = content.folder("assignments") / "cnn-cifar10"
     spec = assignment.load(folder)
     solutions = reference_folder(None, spec)
@@ -94,12 +96,15 @@ def demo(
 
 def regrade(
     submissions: Annotated[
-        Path | None, typer.Argument(help="Where the submissions are, if not where they were.")
+        Path | None, typer.Argument(metavar="SUBMISSIONS", help="Where they are, if not where they were.")
     ] = None,
     output: OutputOption = Path("reports/out"),
-    students: Annotated[list[str] | None, typer.Option("--student", help="Only this one; may be repeated.")] = None,
+    students: Annotated[
+        list[str] | None, typer.Option("--student", metavar="ID", help="Only this one; may be repeated.")
+    ] = None,
     questions: Annotated[
-        list[str] | None, typer.Option("--question", help="Only this question, the others stay; may be repeated.")
+        list[str] | None,
+        typer.Option("--question", metavar="ID", help="Only this question, the others stay; may be repeated."),
     ] = None,
     failed: Annotated[bool, typer.Option("--failed", help="Only who has a check that did not pass.")] = False,
     internal: Annotated[bool, typer.Option("--internal", help="Only where the harness failed.")] = False,
@@ -109,7 +114,7 @@ def regrade(
     engine: EngineOption = "local",
     address: AddressOption = None,
 ) -> int:
-    """Grade again, as the last time: what changed, what was not finished, or with --force what has not changed too."""
+    """Grade again what changed or was not finished, as last time. With --force also what has not changed."""
     with Store(output) as store:
         last, lang = pages.latest(store).run, pages.language(store)
     plan = replace(_plan_of(last), jobs=jobs)

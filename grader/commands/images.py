@@ -19,7 +19,7 @@ def prepare(
     test_per_class: Annotated[int, typer.Option(min=1, help="Test images of each class.")] = 1000,
     salt: Annotated[str, typer.Option(help="Draws another subset; keep it private for a hidden test set.")] = "",
 ) -> int:
-    """Write a balanced subset of CIFAR-10 (or your own images) as one file."""
+    """Write a balanced subset of CIFAR-10, or of your own images. It is one file."""
     from grader import data  # torch comes with it
 
     made = data.prepare(source, output, train_per_class, test_per_class, salt)
@@ -28,7 +28,9 @@ def prepare(
 
 
 def info(
-    file: Annotated[Path | None, typer.Argument(help="A prepared file; without it, the stand-in.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="FILE", help="A prepared file; without it, the stand-in.")
+    ] = None,
 ) -> int:
     """Say what a prepared file holds."""
     from grader import data  # torch comes with it

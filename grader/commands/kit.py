@@ -19,7 +19,7 @@ def hand_out(
         typer.Option("--lang", help="Language of the checks' messages.", show_default="the assignment's"),
     ] = None,
 ) -> int:
-    """Write the students' kit: starter, README and public checks, and nothing of the reference."""
+    """Write the kit that students get. Starter, README and public checks are in it, nothing of the reference."""
     spec = assignment.load(assignment.find(assignment_name))
     spec = spec.model_copy(update={"language": lang or spec.language})
     names = handout.write(spec, output)

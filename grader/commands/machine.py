@@ -16,7 +16,7 @@ def examine(
     data: DataOption = None,
     attacked: Annotated[bool, typer.Option("--attack", help="Run the attack suite, each case for real.")] = False,
 ) -> int:
-    """Say how safe grading is on this machine: every wall, tried; and torch, device, data and disk."""
+    """Say how safe grading is on this machine. Every wall is tried; torch, device, data and disk are looked at."""
     if attacked:
         return _attack()
     examined = doctor.examine(data)

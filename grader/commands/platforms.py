@@ -29,7 +29,9 @@ ALIASES = {"github": "classroom50"}  # its package holds the workflow
 
 
 def export(
-    platform: Annotated[str, typer.Argument(help="canvas, moodle, gradescope, nbgrader, otter or csv.")],
+    platform: Annotated[
+        str, typer.Argument(metavar="PLATFORM", help="canvas, moodle, gradescope, nbgrader, otter or csv.")
+    ],
     graded: Annotated[Path, typer.Argument(metavar="OUT", help="The folder that `grader grade -o` wrote.")],
     output: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write.")] = None,
     sheet: Annotated[Path | None, typer.Option("--sheet", help="The platform's own sheet, as it exported it.")] = None,
@@ -55,7 +57,7 @@ def export(
     ] = True,
     yes: Annotated[bool, typer.Option("--yes", help="Send what is otherwise only shown.")] = False,
 ) -> int:
-    """Write the grades in a platform's form: its own sheet with one column filled, or a table."""
+    """Write the grades in a platform's form. Its own sheet with one column filled, or a table."""
     if feedback and platform != "moodle":
         raise UsageError("--feedback makes Moodle's zip of feedback files: use it with moodle.")
     outgoing.able(platform)
@@ -149,7 +151,7 @@ def _upload(canvas: Canvas, changes: list[Change], title: str, *, yes: bool) -> 
 
 
 def package(
-    platform: Annotated[str, typer.Argument(help=", ".join(AUTOGRADERS))],
+    platform: Annotated[str, typer.Argument(metavar="PLATFORM", help=f"{', '.join(AUTOGRADERS)}.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The zip to write.")],
     assignment_name: AssignmentOption = None,
     reference: Annotated[

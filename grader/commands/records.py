@@ -14,7 +14,7 @@ from grader import pages
 from grader import report as report_pages
 from grader.commands.shared import OK, OutputOption, known_question, out
 from grader.errors import UsageError
-from grader.model import Mark, QuestionResult
+from grader.model import Gradebook, Mark, QuestionResult
 from grader.report import anonymous
 from grader.store import NAME, Kept, Kind, Store
 from grader.terminal import remembered
@@ -29,7 +29,7 @@ WithdrawOption = Annotated[bool, typer.Option("--withdraw", help="Take it back; 
 
 
 def runs(output: FolderArgument = Path("reports/out")) -> int:
-    """List the gradings in a folder: when, of what, with which versions, and how they ended."""
+    """List the gradings in a folder. When, of what, with which versions, and how they ended."""
     with Store(output) as store:
         out.print(remembered.runs(store.runs()))
     return OK
@@ -56,7 +56,7 @@ def report(
     ] = False,
     open_page: Annotated[bool, typer.Option("--open", help="Open the class's page in the browser.")] = False,
 ) -> int:
-    """Write the pages and the gradebook again from what is stored; nothing is graded."""
+    """Write the pages and the gradebook again from what is stored. Nothing is graded."""
     with _writable(output) as store:
         look = pages.look(store, lang or pages.language(store))
         page = _coded(store, look) if coded else pages.write(store, pages.gradebook(store), look)
@@ -86,7 +86,7 @@ def override(
     withdraw: WithdrawOption = False,
     output: OutputOption = Path("reports/out"),
 ) -> int:
-    """Give a question these points, whatever its checks say; it holds for what was handed in, not for a later one."""
+    """Give a question these points, whatever its checks say. They hold for what was handed in, not for a later one."""
     if not why.strip():
         raise UsageError('an override needs a reason, which the student reads: add --why "...".')
     return _decide(output, student, question, "override", _mark(points, who, why, withdraw=withdraw), withdraw=withdraw)
