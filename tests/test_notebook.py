@@ -146,6 +146,16 @@ def test_a_file_of_which_nothing_can_be_read_is_one_sentence(name: str, data: by
     assert "\n" not in str(caught.value)
 
 
+def test_a_starter_that_was_handed_in_beside_the_work_hides_nothing_of_it() -> None:
+    starter = book_of("relu = None", "LeNet = None\nEfficientNet = ...", "linear = None")
+    work = b"import torch.nn as nn\nrelu = nn.ReLU()\nclass LeNet(nn.Module): ...\nfrom nets import EfficientNet\n"
+    book = notebook.open_({"submission.ipynb": starter, "submission.py": work})
+    where = {name: d.place.file for name in ("relu", "LeNet", "EfficientNet") if (d := book.where(name))}
+    assert where == dict.fromkeys(("relu", "LeNet", "EfficientNet"), "submission.py")
+    assert (linear := book.where("linear")) is not None
+    assert linear.place.file == "submission.ipynb"
+
+
 def test_no_file_at_all_is_a_sentence() -> None:
     with pytest.raises(ProblemError, match=r"no \.py or \.ipynb file was handed in"):
         notebook.open_({})

@@ -102,6 +102,10 @@ class Flow:
         """Every top-level name with its last binding, in the order of the first."""
         return self._definitions
 
+    def is_left_open(self, name: str) -> bool:
+        """Whether a name that the file binds is None or `...` in the end, as in a starter."""
+        return self.units[self.binders[name][-1]].is_open
+
     def _by_name(self, names: Callable[[Unit], Iterable[str]]) -> dict[str, list[int]]:
         """The statements in order for each name; those under the main guard only where nothing else binds the name."""
         free = {name for unit in self.units if not unit.statement.guarded for name in unit.binds}

@@ -106,9 +106,13 @@ class Book:
         return next((f.called_for(name) for f in self._for(question) if name in f.binders), frozenset())
 
     def where(self, name: str, question: str = "") -> Definition | None:
-        """Where a name is bound: by a definition rather than by an import, in the question's own file if it has one."""
-        found = [f.definitions()[name] for f in self._for(question) if name in f.binders]
-        return next((d for d in found if d.kind != "import"), found[0] if found else None)
+        """Where a name is bound: by a definition rather than by an import, in the question's own file if it has one.
+
+        `LeNet = None` of a starter that was handed in beside the work counts only where nothing else binds the name.
+        """
+        bound = [f for f in self._for(question) if name in f.binders]
+        best = min(bound, key=lambda f: (f.is_left_open(name), f.definitions()[name].kind == "import"), default=None)
+        return best.definitions()[name] if best else None
 
     def slice(self, names: Iterable[str], question: str = "") -> Piece:
         """The statements that the names need. Names that nothing binds are `missing`; the others are still sliced."""

@@ -75,6 +75,12 @@ class Unit:
         """Whether it binds a name to a constant (`SEED = 42`)."""
         return isinstance(self.node, ast.Assign) and isinstance(self.node.value, ast.Constant)
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it leaves a name for later (`LeNet = None`)."""
+        value = self.node.value if isinstance(self.node, ast.Assign) else None
+        return isinstance(value, ast.Constant) and value.value in (None, ...)
+
 
 def analyse(index: int, statement: Statement, own: frozenset[str] = frozenset()) -> Unit:
     """The statement's names and effects. `own`: the file's own functions, whose names say nothing of what they set off.
