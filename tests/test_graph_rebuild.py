@@ -250,6 +250,27 @@ def many(ir: dict[str, Any]) -> None:
     ir["train"]["nodes"] = [["aten.relu.default", [{"node": 0}], {}]] * 1_000_000
 
 
+def through_einsum(ir: dict[str, Any]) -> None:
+    """einsum of one tensor gives that tensor's own memory back, which its schema does not say."""
+    nodes = ir["eval"]["nodes"]
+    nodes.append(["aten.einsum.default", ["ab->ab", [{"tensor": "fc1.weight"}]], {}])
+    nodes.append(["aten.mul_.Tensor", [last(ir["eval"]), 0], {}])
+
+
+def inside_einsum(ir: dict[str, Any]) -> None:
+    """What is given and what comes out is small; on the way each number of a matrix meets each other one."""
+    weight = {"tensor": "fc1.weight"}
+    ir["eval"]["nodes"].append(["aten.einsum.default", ["ab,cd,ab,cd->", [weight] * 4], {}])
+
+
+def copies(ir: dict[str, Any]) -> None:
+    """A hundred large tensors by an operation that may hand back its argument, and here does not."""
+    nodes = ir["eval"]["nodes"]
+    nodes.append(["aten.pad.default", [{"node": 0}, [4000, 4000]], {}])
+    for _ in range(100):
+        nodes.append(["aten.pad.default", [last(ir["eval"]), [0, 1]], {}])
+
+
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "an operation that opens files": (node("aten.from_file.default", "/etc/passwd"), "not among those"),
     "an operation that does not exist": (node("aten.relu.Tensor", LAST), "not among those"),
@@ -282,6 +303,9 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "a division by zero": (node("python.floordiv", 1, 0), "does not work"),
     "a number that explodes": (squares, "does not work"),
     "a million nodes": (many, "at most 5000"),
+    "weights changed through einsum": (through_einsum, "only the optimizer"),
+    "terabytes inside an operation": (inside_einsum, "bytes for each image"),
+    "a hundred copies": (copies, "bytes for each image"),
     "weights changed in place": (node("aten.mul_.Tensor", {"tensor": "fc1.weight"}, 0), "only the optimizer"),
     "an output without images": (node("aten.sum.default", LAST), "first dimension"),
     "an output of no weight": (node("aten.zeros_like.default", LAST), "does not depend"),

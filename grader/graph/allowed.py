@@ -97,7 +97,9 @@ REPLACED: Mapping[str, str] = MappingProxyType(
     }
 )
 # These hand back their argument itself in some cases, although their schemas do not say so.
-MAY_RETURN_ARGUMENT = frozenset({"dropout", "feature_dropout", "alpha_dropout", "type_as", "expand_as", "pad"})
+MAY_RETURN_ARGUMENT = frozenset(
+    {"dropout", "feature_dropout", "alpha_dropout", "type_as", "expand_as", "pad", "einsum"}
+)
 LARGEST_NUMBER = 1 << 40
 DTYPES: Mapping[str, torch.dtype] = MappingProxyType(
     {n: getattr(torch, n) for n in ("float32", "float64", "float16", "bfloat16", "int64", "int32", "uint8", "bool")}

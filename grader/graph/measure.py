@@ -67,7 +67,6 @@ class Meter:
         images = torch.empty((batch, *program.input_shape), device=META)
         self._values: list[Any] = [images.clone() if graph.writes_input else images]
         self._flops = [0]
-        self._bytes = 0
         self._work = 0
 
     @staticmethod
@@ -79,17 +78,18 @@ class Meter:
         """Every node, then the gradients."""
         from grader.graph.flops import Counter  # only what measures networks loads it
 
-        with Counter() as counter:
+        with Counter([*self._weights.values(), self._values[0]]) as counter:
             for _, node in self._graph:
                 before = counter.get_total_flops()
                 self._step(node)
+                self._check_bytes(node, counter.made_bytes)
                 self._flops.append(counter.get_total_flops() - before)
         self._check_work(sum(self._flops))
         answer = self._values[self._graph.output.node]
         self._check_answer(answer)
         if backward:
             self._check_backward(answer)
-        return Measurement(self._batch, tuple(_result(v) for v in self._values), tuple(self._flops), self._bytes)
+        return Measurement(self._batch, tuple(_result(v) for v in self._values), tuple(self._flops), counter.made_bytes)
 
     def _step(self, node: Node) -> None:
         arguments = node.bound(self._values, self._weights)
@@ -106,18 +106,18 @@ class Meter:
 
     def _check_tensor(self, node: Node, tensor: Tensor) -> None:
         """Meta tensors only, of a common dtype, and small enough; views count too, for what reads them."""
-        size = tensor.numel() * tensor.dtype.itemsize
-        limit = self._caps.activation_bytes * self._batch
         self._work += tensor.numel()
-        if not node.operator.aliases:
-            self._bytes += size
-        if size > limit or self._bytes > limit:
+        self._check_bytes(node, tensor.numel() * tensor.dtype.itemsize)
+        if tensor.device.type != "meta" or tensor.is_complex() or tensor.layout is not torch.strided:
+            raise Refused(f"{node.operator.base} gives something other than a plain real tensor.")
+
+    def _check_bytes(self, node: Node, size: int) -> None:
+        """Of one result, or of all memory that was made so far."""
+        if size > self._caps.activation_bytes * self._batch:
             raise Refused(
                 f"the network's results need more than {self._caps.activation_bytes:,} bytes for each image "
                 f"(at {node.operator.base})."
             )
-        if tensor.device.type != "meta" or tensor.is_complex() or tensor.layout is not torch.strided:
-            raise Refused(f"{node.operator.base} gives something other than a plain real tensor.")
 
     def _check_work(self, flops: int) -> None:
         if flops + self._work > self._caps.flops * self._batch:
