@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from grader.graph.canonical import canonical, fingerprint, weights_digest
+from grader.graph.canonical import canonical, digests, fingerprint, weights_digest
 from grader.graph.capture import Captured, capture
 from grader.graph.program import Refused
 from tests.networks import SHAPE, SPELLINGS, captured, make, rebuilt
@@ -182,6 +182,11 @@ def test_the_fingerprint_is_that_of_sha256() -> None:
 def test_a_hostile_form_has_no_fingerprint() -> None:
     with pytest.raises(Refused, match="exactly the fields"):
         fingerprint({"version": 1})
+
+
+def test_tensors_that_are_not_as_listed_have_no_digests() -> None:
+    with pytest.raises(Refused, match="not those that its form lists"):
+        digests(captured("attributes").ir, {})
 
 
 @pytest.mark.slow

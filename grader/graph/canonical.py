@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from grader.graph.batches import Sizes, sizes
-from grader.graph.parsing import parse
+from grader.graph.parsing import check_tensors, parse
 from grader.graph.program import Caps, Graph, Program
 from grader.graph.writer import Writer
 
@@ -46,8 +46,10 @@ def fingerprint(ir: object, caps: Caps = Caps()) -> str:  # noqa: B008  # a froz
 
 def digests(ir: object, tensors: Mapping[str, Tensor], caps: Caps = Caps()) -> tuple[str, str]:  # noqa: B008  # frozen
     """Fingerprint and weights' digest of a captured network, whose form is worked out once. Raises Refused."""
-    form = canonical_of(parse(ir, caps), caps)
-    return fingerprint_of(form), digest_of(form, tensors)
+    program = parse(ir, caps)
+    checked = check_tensors(program, tensors)
+    form = canonical_of(program, caps)
+    return fingerprint_of(form), digest_of(form, checked)
 
 
 def weights_digest(ir: object, tensors: Mapping[str, Tensor], caps: Caps = Caps()) -> str:  # noqa: B008  # frozen
