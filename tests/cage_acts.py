@@ -7,6 +7,7 @@ import fcntl
 import mmap
 import os
 import resource
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -126,6 +127,17 @@ def pass_data_by_pipes(_: Stakes) -> bool:
     reader, writer = os.pipe()
     os.write(writer, b"x")
     return os.splice(reader, os.pipe()[1], 1) == 1
+
+
+def send_a_descriptor(_: Stakes) -> bool:
+    """In a message it is no open file of anybody's, and counts against all processes of one user."""
+    ours, _theirs = socket.socketpair()
+    return socket.send_fds(ours, [b"x"], [0]) == 1
+
+
+def send_out_of_band(_: Stakes) -> bool:
+    ours, _theirs = socket.socketpair()
+    return ours.send(b"x", socket.MSG_OOB) == 1
 
 
 def use_a_call_of_tomorrow(_: Stakes) -> bool:

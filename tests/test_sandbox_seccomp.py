@@ -94,6 +94,15 @@ def test_memory_is_private_and_terminals_and_locks_are_left_alone(machine: str) 
     assert answers == [allow, allow, REFUSE, allow, REFUSE, allow, REFUSE]
 
 
+def test_a_socket_carries_bytes_and_nothing_else(machine: str) -> None:
+    program = seccomp.program(machine, None, private_files=True)
+    for name in ("sendto", "recvfrom"):
+        call = number(machine, name)
+        assert decide(program, machine, call, 3, 0, 9, 0x4000) == seccomp.ALLOW  # MSG_NOSIGNAL
+        assert decide(program, machine, call, 3, 0, 9, 0x4001) == REFUSE  # and MSG_OOB
+    assert decide(program, machine, number(machine, "sendmsg"), 3, 0, 0) == REFUSE  # may carry descriptors
+
+
 def test_without_a_pid_namespace_only_the_worker_itself_may_be_signalled(machine: str) -> None:
     alone = seccomp.program(machine, None, private_files=True)
     beside = seccomp.program(machine, 77, private_files=True)

@@ -33,6 +33,7 @@ _THREAD = 0x00010000
 _NEW_NAMESPACES = 0x7E020080
 _SHARED_ANONYMOUS = 0x21
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: type into the terminal that the grader was started from
+_URGENT = 0x1  # MSG_OOB: out of band on a local socket, which nothing uses and has had holes
 _LOCKS = (6, 7, 37, 38, 1024, 1026, 1031)  # fcntl: locks and leases on files that others read, and larger pipes
 
 Instruction = bytes
@@ -85,6 +86,8 @@ REFUSED = _numbers(
     kernel interfaces with a history of holes:
         bpf=321,280 perf_event_open=298,241 userfaultfd=323,282 io_uring_setup=425,425 io_uring_enter=426,426
         io_uring_register=427,427 vmsplice=278,75 splice=275,76 tee=276,77 lookup_dcookie=212,18 nfsservctl=180,42
+    descriptors in messages, which count against a user's other processes and have a history of holes too:
+        sendmsg=46,211 recvmsg=47,212 sendmmsg=307,269 recvmmsg=299,243
     """
 )
 """Refused to every worker."""
@@ -109,7 +112,7 @@ INSPECTED = _numbers(
     """
     clone=56,220 clone3=435,435 mmap=9,222 ioctl=16,29 fcntl=72,25 kill=62,129 tgkill=234,131
     rt_sigqueueinfo=129,138 rt_tgsigqueueinfo=297,240 prlimit64=302,261 sched_setparam=142,118 sched_setattr=314,274
-    sched_setaffinity=203,122 sched_setscheduler=144,119
+    sched_setaffinity=203,122 sched_setscheduler=144,119 sendto=44,206 recvfrom=45,207
     """
 )
 """Allowed or refused by what they are asked."""
@@ -145,6 +148,7 @@ def program(machine: str, own_pid: int | None, *, private_files: bool) -> bytes:
 
 def _bodies(own_pid: int | None) -> dict[str, list[Instruction]]:
     """For each call that is inspected, the instructions that decide it; every way through them returns."""
+    in_band = [_op(_LOAD, _argument(3)), _op(_ANY_BIT, _URGENT, 0, 1), _op(_RETURN, REFUSE), _op(_RETURN, ALLOW)]
     bodies = {
         "clone": [
             _op(_LOAD, _argument(0)),
@@ -160,6 +164,8 @@ def _bodies(own_pid: int | None) -> dict[str, list[Instruction]]:
             _op(_RETURN, REFUSE),
             _op(_RETURN, ALLOW),
         ],
+        "sendto": in_band,
+        "recvfrom": in_band,
         "ioctl": [_op(_LOAD, _argument(1)), *_refuse(_TERMINAL_INPUT), _op(_RETURN, ALLOW)],
         "fcntl": [_op(_LOAD, _argument(1)), *_refuse(_LOCKS), _op(_RETURN, ALLOW)],
     }
