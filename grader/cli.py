@@ -38,9 +38,9 @@ COMMANDS = {  # name: module of grader.commands, function
 HIDDEN = frozenset({"lms-run"})
 KEEPING = frozenset({"grade", "regrade", "demo"})
 """Commands that keep each result as it comes."""
-DATA = {"prepare": ("images", "prepare"), "info": ("images", "info")}
 HELP = {"help_option_names": ["-h", "--help"]}
 
+DATA = {"prepare": ("images", "prepare"), "info": ("images", "info")}
 
 def application(wanted: str = "") -> typer.Typer:
     """The command that is wanted by its name, else all: what the others import takes longer than some of them run."""
@@ -89,7 +89,7 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     command = next((a for a in sys.argv[1:] if not a.startswith("-")), "")
     try:
-        code = application(command)(standalone_mode=False)
+        code = application(command)(standalone_mode=False, prog_name="grader")
     except GraderError as e:
         complain(str(e))
         code = EXPLAINED
@@ -102,17 +102,17 @@ def main() -> None:
     sys.exit(code)
 
 
-def _usage_or_unexpected(error: Exception) -> int:
 def _explain(message: str, context: typer.Context | None) -> None:
     """Say what is wrong with how a command was called, and which help tells more; the help itself stands alone."""
     if message.startswith("Usage: "):
         err.print(message)
         return
-    command = " ".join(["grader", *context.command_path.split()[1:]]) if context else "grader"
+    command = context.command_path if context else "grader"
     complain(f"{message.replace('Value error, ', '').rstrip('.')}. `{command} --help` says how it is used.")
 
 
     if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # typer's own usage errors
+def _usage_or_unexpected(error: Exception) -> int:
         _explain(error.format_message(), getattr(error, "ctx", None))
         return EXPLAINED
     with tempfile.NamedTemporaryFile("w", prefix="grader-", suffix=".log", delete=False) as log:

@@ -164,6 +164,23 @@ def test_an_output_that_is_a_file_is_refused_before_anything_is_graded(tiny: Tin
     assert (tmp_path / "out").read_text() == "mine"
 
 
+def test_a_reference_without_checks_is_refused_before_anything_is_graded(tiny: Tiny, tmp_path: Path, here: Command):
+    handed_in = class_of(tmp_path / "class", ada=RIGHT)
+    result = here("grade", handed_in, "-a", tiny.assignment, "--reference", handed_in, "-o", tmp_path / "out")
+    refused(result, str(handed_in), "no folder checks", "--reference")
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_fits_and_is_offered_in_the_right_place(here: Command):
+    alone, short = here(), here("-h")
+    assert (alone.returncode, alone.stdout, short.returncode, short.stderr) == (2, "", 0, "")
+    assert alone.stderr.startswith("Usage: grader")
+    commands = short.stdout.partition("Commands:")[2]
+    assert "..." not in commands
+    refused(here("data", "prepare"), "Missing option '--source'. `grader data prepare --help` says how it is used.")
+    refused(here("runs", "--lang"), "No such option: --lang. `grader runs --help`")
+
+
 @pytest.mark.parametrize(
     ("arguments", "phrase"),
     [

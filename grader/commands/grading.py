@@ -166,7 +166,17 @@ def reference_folder(given: Path | None, spec: Assignment) -> Path:
             f"there is no reference folder {folder}: give the folder of {spec.id}'s solutions with --reference. "
             f"(Students use `grader check`, which needs none.)"
         )
+    _holds_hidden_checks(folder, spec)
     return folder.resolve()
+
+
+def _holds_hidden_checks(folder: Path, spec: Assignment) -> None:
+    """Raise `UsageError` when an assignment with hidden checks gets a folder without any: all would be INTERNAL."""
+    if any(question.hidden_count for question in spec.questions) and not (folder / "checks").is_dir():
+        raise UsageError(
+            f"{folder} holds no folder checks, where the hidden checks of {spec.id} should be: "
+            f"give the folder of its solutions and hidden checks with --reference."
+        )
 
 
 def _samples() -> list[Submission]:
