@@ -52,6 +52,27 @@ def test_every_lenet_has_the_same_layers(name: str) -> None:
     assert structure.residual_additions(steps) == ()
 
 
+class Standardised(nn.Module):
+    """Layers whose weights are worked out anew each time, and one whose weight is a vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3, stride=4), nn.Linear(8, 10)
+        self.gate = nn.Parameter(torch.randn(8))
+
+    def forward(self, x):
+        weight = self.conv.weight - self.conv.weight.mean((1, 2, 3), keepdim=True)
+        x = F.conv2d(x, weight, self.conv.bias, stride=4).mean((2, 3))
+        return F.linear(x, self.fc.weight * 2, self.fc.bias) * F.linear(x, self.gate).unsqueeze(1)
+
+
+def test_a_computed_weight_is_a_layers_weight() -> None:
+    form = capture(Standardised(), SHAPE)
+    net = rebuild(form.ir, form.tensors)
+    assert [s.tensor_shapes[0] for s in structure.convolutions(net.steps)] == [(8, 3, 3, 3)]
+    assert [layer.op for layer in net.layers if "->" in layer.op] == ["conv2d 3x3, 3 -> 8, stride 4", "linear 8 -> 10"]
+
+
 class Turned(nn.Module):
     """A fully connected layer as it stands in the lecture: a product with the turned weight."""
 

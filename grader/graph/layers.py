@@ -53,6 +53,9 @@ def _kept(program: Program, measurement: Measurement) -> list[int]:
 
 def _step(program: Program, measurement: Measurement, index: int, node: Node, ids: Mapping[int, int]) -> Step:
     names = tuple(r.name for r in node.references if isinstance(r, Weight))
+    weight = node.arguments.get("weight")
+    computed = measurement.results[weight.node] if isinstance(weight, Ref) else None
+    first = (computed.sizes,) if isinstance(computed, Shape) else ()
     return Step(
         id=ids[index],
         op=node.operator.base,
@@ -60,7 +63,7 @@ def _step(program: Program, measurement: Measurement, index: int, node: Node, id
         inputs=tuple(ids[r.node] for r in node.references if isinstance(r, Ref) and r.node in ids),
         shape=shape_of(measurement, index),
         tensors=names,
-        tensor_shapes=tuple(program.by_name[name].shape for name in names),
+        tensor_shapes=(*first, *(program.by_name[name].shape for name in names)),
     )
 
 
@@ -122,7 +125,7 @@ def _unless(word: str, value: Any, usual: tuple[int, ...]) -> str:
 
 
 def _convolution(step: Step) -> str:
-    if not step.tensor_shapes:
+    if not step.tensor_shapes or len(step.tensor_shapes[0]) < 3:
         return step.op
     out, per_group, *kernel = step.tensor_shapes[0]
     groups = step.arguments["groups"]
@@ -137,8 +140,8 @@ def _convolution(step: Step) -> str:
 
 
 def _linear(step: Step) -> str:
-    out, into = step.tensor_shapes[0] if step.tensor_shapes else ("?", "?")
-    return f"linear {into} -> {out}"
+    sizes = step.tensor_shapes[0] if step.tensor_shapes else ()
+    return f"linear {sizes[1]} -> {sizes[0]}" if len(sizes) == 2 else step.op
 
 
 def _pooling(step: Step) -> str:

@@ -17,7 +17,8 @@ class Step:
 
     `op` is torch's name without "aten.", overload and in-place mark. `arguments` are those of its schema, all of them,
     by name: numbers, bools, strings, None or tuples of these; tensors stand apart, in `inputs` (ids of earlier steps)
-    and `tensors` (names, with their shapes in `tensor_shapes`). `shape` is the result's, without the images.
+    and `tensors` (names, with their shapes in `tensor_shapes`; before them that of a weight which is computed, as in
+    weight standardisation). `shape` is the result's, without the images.
     """
 
     id: int

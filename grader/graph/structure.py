@@ -120,7 +120,8 @@ def _excitation(steps: Steps, sigmoid: Step, feature: int, rescale: int) -> Sque
 
 def _is_dense(step: Step) -> bool:
     """A linear layer, or a 1x1 convolution of all channels."""
-    return (step.op == "linear" and bool(step.tensor_shapes)) or _is_pointwise(step)
+    matrix = step.op == "linear" and bool(step.tensor_shapes) and len(step.tensor_shapes[0]) == 2
+    return matrix or _is_pointwise(step)
 
 
 def _is_pointwise(step: Step) -> bool:
