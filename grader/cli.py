@@ -29,6 +29,7 @@ COMMANDS = {  # name: module of grader.commands, function
     "show": ("records", "show"),
     "override": ("records", "override"),
     "mark": ("records", "mark"),
+    "withdraw": ("records", "withdraw"),
     "report": ("records", "report"),
     "export": ("platforms", "export"),
     "package": ("platforms", "package"),
@@ -39,8 +40,8 @@ HIDDEN = frozenset({"lms-run"})
 KEEPING = frozenset({"grade", "regrade", "demo"})
 """Commands that keep each result as it comes."""
 HELP = {"help_option_names": ["-h", "--help"]}
-
 DATA = {"prepare": ("images", "prepare"), "info": ("images", "info")}
+
 
 def application(wanted: str = "") -> typer.Typer:
     """The command that is wanted by its name, else all: what the others import takes longer than some of them run."""
@@ -111,8 +112,8 @@ def _explain(message: str, context: typer.Context | None) -> None:
     complain(f"{message.replace('Value error, ', '').rstrip('.')}. `{command} --help` says how it is used.")
 
 
-    if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # typer's own usage errors
 def _usage_or_unexpected(error: Exception) -> int:
+    if hasattr(error, "exit_code") and hasattr(error, "format_message"):  # typer's own usage errors
         _explain(error.format_message(), getattr(error, "ctx", None))
         return EXPLAINED
     with tempfile.NamedTemporaryFile("w", prefix="grader-", suffix=".log", delete=False) as log:

@@ -106,11 +106,11 @@ def _handed_in(submission: Submission, rules: Rules) -> tuple[datetime | None, s
 
 
 def _due(submission: Submission, rules: Rules) -> tuple[datetime | None, str]:
-    """When it is due, and who says so; a group has the latest date of its members."""
+    """When it is due, and who says so; a group has the latest date of its members. No extension brings it forward."""
     due, set_by = (rules.due, rules.due_by) if rules.due else (rules.policy.due, "the assignment")
     granted = [rules.extensions[key] for key in keys(submission) if key in rules.extensions]
     dates = [date for extension in granted if (date := extension.due or _after(due, extension.hours))]
-    return (max(dates), "an extension") if dates else (due, set_by)
+    return (max(dates), "an extension") if dates and (due is None or max(dates) >= due) else (due, set_by)
 
 
 def _after(due: datetime | None, hours: float) -> datetime | None:

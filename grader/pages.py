@@ -5,14 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from grader import __version__, content, likeness, report
 from grader.errors import StoreError, UsageError
-from grader.model import Gradebook, Scorecard
+from grader.model import Gradebook, Scorecard, Similarity
 from grader.store import PastRun, Store
 
 CLASS_PAGE, TABLE = "index.html", "gradebook.csv"
@@ -25,13 +25,23 @@ def gradebook(store: Store, assignment: str | None = None) -> Gradebook:
     Of the assignment with this id, else of the one that was graded last. Raises UsageError.
     """
     run = latest(store, assignment)
+    cards = tuple(kept.card for kept in store.current(run.run.assignment))
     return Gradebook(
         assignment=run.run.assignment,
         title=run.run.environment.get("title", run.run.assignment),
-        scorecards=tuple(kept.card for kept in store.current(run.run.assignment)),
+        scorecards=cards,
         rubrics=run.run.environment.get("rubrics", {}),
-        similarity=likeness.kept(store.folder),
+        similarity=_alike(store.folder, {card.student_id for card in cards}),
     )
+
+
+def _alike(folder: Path, students: Set[str]) -> Similarity | None:
+    """Whose code is alike, of those who are in the gradebook."""
+    kept = likeness.kept(folder)
+    if kept is None or all(set(pair.students) <= students for pair in kept.pairs):
+        return kept
+    pairs = tuple(pair for pair in kept.pairs if set(pair.students) <= students)
+    return kept.model_copy(update={"pairs": pairs, "found": kept.found - len(kept.pairs) + len(pairs)})
 
 
 def latest(store: Store, assignment: str | None = None) -> PastRun:
@@ -79,6 +89,9 @@ def write(store: Store, book: Gradebook, how: Look) -> Path:
     with writing(store.folder):
         for card in stale:
             report.write_scorecard(card, store.folder, how.title, how.lang, how.folders)
+        for path in known.keys() - sources.keys() - {CLASS_PAGE, LANGUAGE}:  # of whom the gradebook has no more
+            (store.folder / path).unlink(missing_ok=True)
+            (store.folder / "scorecards" / f"{Path(path).stem}.json").unlink(missing_ok=True)
     if stale:
         store.set_pages({_page(c): sources[_page(c)] for c in stale})
     alike = book.similarity.model_dump_json() if book.similarity else ""

@@ -197,6 +197,18 @@ def submissions(count: int) -> list[Submission]:
     return [submission(f"s{n}", RIGHT) for n in range(count)]
 
 
+def test_what_slurm_says_when_it_takes_no_job_is_passed_on(tiny: Tiny, monkeypatch: pytest.MonkeyPatch):
+    sbatch = tiny.folder.parent / "bin" / "sbatch"
+    sbatch.parent.mkdir()
+    sbatch.write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: nope' >&2\nexit 1\n")
+    sbatch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(sbatch.parent), prepend=os.pathsep)
+    refused = pytest.raises(UsageError, match=r"Slurm takes no job \(invalid partition specified: nope\)")
+    with opened(Where("slurm"), 1) as engine, closing(engine.run([job_of(tiny)])) as messages, refused:
+        next(messages)
+    assert not list((tiny.folder.parent / "TORCHGRADER_CACHE").iterdir())
+
+
 def test_slurm_gets_shares_of_about_equal_size():
     from grader.engines.slurm import Slurm
 

@@ -120,6 +120,14 @@ def test_only_the_chosen_question_of_who_met_a_fault_of_the_harness_is_graded_ag
     assert (refused.returncode, "leave it out" in refused.stderr) == (2, True)
 
 
+def test_a_folder_takes_the_grades_of_one_assignment(graded: Tiny):
+    path = graded.assignment / "assignment.toml"
+    path.write_text(path.read_text().replace('id = "tiny"', 'id = "other"'))
+    result = grade(graded)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "holds the grades of tiny: give those of other a folder of their own with -o" in result.stderr
+
+
 def test_a_second_run_on_one_folder_is_refused_while_the_first_has_it(tiny: Tiny):
     out(tiny).mkdir()
     with Store(out(tiny), write=True):

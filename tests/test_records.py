@@ -134,6 +134,13 @@ def test_an_override_can_be_withdrawn_and_both_are_remembered(graded: Path, grad
     assert "withdrawn" in said
 
 
+@pytest.mark.parametrize(("kind", "question"), [("override", "q1"), ("mark", "q2")])
+def test_what_nobody_decided_cannot_be_taken_back(kind: str, question: str, graded: Path, grader: Command):
+    code, _, complaint = grader(kind, "ada", question, "--withdraw", "--why", "never mind", "-o", graded)
+    assert (code, f"ada has no {kind} in {question} that could be taken back" in complaint) == (2, True)
+    assert "never mind" not in grader("show", "ada", "-o", graded)[1]
+
+
 def test_a_mark_ends_the_wait_for_it(graded: Path, grader: Command):
     assert grader("mark", "ada", "q2", "3", "--why", "half of it", "-o", graded)[0] == 0
     assert points(graded, "ada") == ("5", "0")
@@ -151,7 +158,11 @@ def test_a_mark_ends_the_wait_for_it(graded: Path, grader: Command):
         (["override", "ada", "q1", "2"], "needs a reason"),
         (["override", "ada", "q1", "--why", "x"], "either POINTS or --withdraw"),
         (["override", "ada", "q9", "1", "--why", "x"], "no question q9: it has q1, q2"),
-        (["override", "adam", "q1", "1", "--why", "x"], "no scorecard of 'adam'"),
+        (["override", "ada", "q1", "inf", "--why", "x"], "inf is no number of points"),
+        (["override", "adam", "q1", "1", "--why", "x"], "no scorecard of 'adam'. Do you mean ada?"),
+        (["show", "bbo"], "Do you mean bob?"),
+        (["show", "zed"], "`grader runs` lists"),
+        (["withdraw", "ada"], "needs a reason"),
         (["mark", "ada", "q1", "1"], "asks for no explanation"),
         (["mark", "ada", "q2", "6"], "6 points are more than the 5"),
         (["show", "ad"], "Do you mean ada?"),
@@ -164,6 +175,41 @@ def test_what_cannot_be_decided_is_refused_with_a_sentence(
     assert (code, said) == (2, "")
     assert phrase in complaint
     assert complaint.count("\n") == 1
+
+
+def test_who_is_taken_out_is_in_no_page_and_no_table_until_put_back(graded: Path, grader: Command):
+    grader("report", graded)
+    assert grader("withdraw", "bob", "--why", "is b.o.b. by now", "--who", "lin", "-o", graded)[0] == 0
+    assert not list(graded.rglob("bob.*"))
+    assert "bob" not in (graded / "gradebook.csv").read_text() + (graded / "index.html").read_text()
+    code, _, complaint = grader("show", "bob", "-o", graded)
+    assert (code, "taken out of the gradebook by lin" in complaint) == (2, True)
+    assert "is b.o.b. by now" in complaint
+    grader("withdraw", "bob", "--back", "-o", graded)
+    assert (points(graded, "bob"), len(list(graded.rglob("bob.*")))) == (("5", "5"), 2)
+
+
+def test_who_is_in_two_groups_is_asked_for_by_the_group(graded: Path, grader: Command):
+    with Store(graded, write=True) as store:
+        for other in ("cyd", "dan"):
+            group = card(f"ada+eve+{other}").model_copy(update={"members": ("ada", "eve", other)})
+            store.add_scorecard(1, group, "b1")
+    assert "give the id of one of them, ada+eve+cyd, ada+eve+dan." in grader("show", "eve", "-o", graded)[2]
+    assert "ada: 2 of 10" in grader("show", "ada", "-o", graded)[1]
+    complaint = grader("report", graded)[2]
+    assert "ada has 3 scorecards (ada, ada+eve+cyd, ada+eve+dan), each with a row in gradebook.csv" in complaint
+
+
+def test_points_that_are_more_than_there_are_by_now_are_told_of(graded: Path, grader: Command):
+    grader("override", "ada", "q1", "4", "--why", "right after all", "--who", "lin", "-o", graded)
+    fewer = card("ada").model_copy(update={"questions": (card("ada").questions[1],)})
+    easier = QuestionResult(id="q1", title="Q1", checks=(check("a", Verdict.FAILED, 2),))
+    with Store(graded, write=True) as store:
+        store.add_scorecard(1, fewer.model_copy(update={"questions": (easier, *fewer.questions)}), "b2")
+    assert "ada, q1: the 4 points that lin gave (override, " in grader("report", graded)[2]
+    assert "more than there are by now" in grader("show", "ada", "-o", graded)[1]
+    grader("override", "ada", "q1", "2", "--why", "right after all", "-o", graded)
+    assert (grader("report", graded)[2], points(graded, "ada")) == ("", ("3", "5"))
 
 
 @pytest.mark.parametrize("arguments", [["override", "ada", "q1", "2", "--why", "x", "-o"], ["report"]])

@@ -42,7 +42,7 @@ def test_the_newest_complete_scorecard_of_each_student_is_current(store: Store):
         ("ada", "d2"),
         ("bob", "d1"),
     ]
-    assert [k.card.submission_digest for k in store.history("ada")] == ["d1", "d2"]
+    assert [k.card.submission_digest for k in store.history("tiny", "ada")] == ["d1", "d2"]
     assert store.current("another") == []
 
 
@@ -59,6 +59,7 @@ def test_the_journal_refuses_to_be_changed(store: Store, table: str, act: str):
     store.add_scorecard(run, card(), "b1")
     store.add_question(run, ("ada", "d1"), "tiny", "b1", Judged(question=card().questions[0]))
     store.add_mark(card(), "q1", "override", mark(0))
+    store.withdraw(card(), "lin", "left the course")
     with sqlite3.connect(store.folder / NAME) as other, pytest.raises(sqlite3.IntegrityError, match="append-only"):
         other.execute(act.format(table))
 
@@ -92,7 +93,7 @@ def test_points_that_a_person_gave_hold_for_what_they_were_given_for_and_for_not
     assert store.current("tiny")[0].card.questions[0].points == 0.5
     store.add_scorecard(run, card(digest="d2"), "b1")
     assert store.current("tiny")[0].card.questions[0].override is None
-    assert [(e.points, e.submission) for e in store.events("ada")] == [(0.5, "d1")]
+    assert [(e.points, e.submission) for e in store.events("tiny", "ada")] == [(0.5, "d1")]
 
 
 def test_the_newest_mark_counts_and_one_can_be_withdrawn(store: Store):
@@ -107,8 +108,11 @@ def test_the_newest_mark_counts_and_one_can_be_withdrawn(store: Store):
 
 def test_points_that_no_longer_fit_the_assignment_are_not_given(store: Store):
     store.add_scorecard(store.begin(RUN, []), card(), "b1")
+    store.add_mark(card(), card().questions[0].id, "override", mark(1))
+    assert store.lapsed("tiny") == []
     store.add_mark(card(), card().questions[0].id, "override", mark(99))
     assert store.current("tiny")[0].card.points == card().points
+    assert [(e.student, e.points, e.who) for e in store.lapsed("tiny")] == [("ada", 99, "lin")]
 
 
 def test_runs_say_how_they_ended(store: Store):
@@ -157,8 +161,41 @@ def test_a_folder_without_grades_is_said_to_be_one(tmp_path: Path):
 
 def test_a_file_that_is_no_store_is_refused(tmp_path: Path):
     (tmp_path / NAME).write_text("these are not the grades that you look for" * 100)
-    with pytest.raises(StoreError, match="not a database"):
+    with pytest.raises(StoreError, match=r"is damaged \(file is not a database\): bring it back from a backup"):
         Store(tmp_path, write=True)
+
+
+def test_grades_are_read_where_nothing_can_be_written(tmp_path: Path):
+    with Store(tmp_path, write=True) as store:
+        store.add_scorecard(store.begin(RUN, []), card(), "b1")
+    (tmp_path / f"{NAME}-wal").symlink_to("nowhere")  # root may write anywhere, but sqlite through no link
+    with Store(tmp_path) as store:
+        assert [k.card for k in store.current("tiny")] == [card()]
+
+
+def test_a_result_of_another_version_is_refused_with_that_version(store: Store):
+    store.add_scorecard(store.begin(RUN, []), card(), "b1")
+    newer = card().model_dump_json(round_trip=True).replace("{", '{"novelty": 1, ', 1)
+    again = "INSERT INTO scorecards SELECT NULL, run, at, assignment, student, submission, basis, final, level, ?"
+    with sqlite3.connect(store.folder / NAME) as other:
+        other.execute(f"{again} FROM scorecards", [newer])
+    with pytest.raises(StoreError, match=r"form is not known here .* by torchgrader 0.1.0"):
+        store.current("tiny")
+
+
+def test_what_was_taken_out_is_kept_and_stays_out_until_it_is_put_back_or_another_is_handed_in(store: Store):
+    run = store.begin(RUN, [])
+    for one in (card(), card("bob"), card("bob")):
+        store.add_scorecard(run, one, "b1")
+    store.withdraw(card("bob"), "lin", "left the course")
+    store.add_scorecard(run, card("bob"), "b2")
+    assert [k.card.student_id for k in store.current("tiny")] == ["ada"]
+    assert (store.withdrawn("tiny")["bob"].why, len(store.history("tiny", "bob"))) == ("left the course", 3)
+    store.withdraw(card("bob"), "lin", "", back=True)
+    assert (len(store.current("tiny")), store.withdrawn("tiny")) == (2, {})
+    store.withdraw(card("bob"), "lin", "again")
+    store.add_scorecard(run, card("bob", digest="d2"), "b1")
+    assert (len(store.current("tiny")), store.withdrawn("tiny")) == (2, {})
 
 
 def test_code_that_grades_is_part_of_the_basis_and_code_that_shows_is_not(tmp_path: Path):

@@ -11,8 +11,8 @@ from typing import Any
 
 from grader import batch, engines, likeness, pages, rubric
 from grader.assignment import Assignment
-from grader.commands.shared import OK, SOME_INTERNAL, make_folder, out
-from grader.errors import StoreError
+from grader.commands.shared import OK, SOME_INTERNAL, complain, make_folder, out, tell_doubles, tell_lapsed
+from grader.errors import StoreError, UsageError
 from grader.model import Judged, Scorecard, Submission
 from grader.plan import Plan
 from grader.scratch import Scratch
@@ -51,6 +51,7 @@ def grade(order: Order, outlet: Outlet, choice: Choice = EVERYTHING) -> int:
     ground = Ground(order.assignment.id, found.digest, order.plan.require)
     display = Display(out, json_lines=outlet.json_lines)
     with Store(outlet.folder, write=True) as store:
+        _refuse_another(store, order.assignment.id)
         work = remainder(store, ground, [a for s in order.submissions for a in s.attempts], choice)
         display.plan(work)
         _rename(store, work, order.submissions)
@@ -62,8 +63,27 @@ def grade(order: Order, outlet: Outlet, choice: Choice = EVERYTHING) -> int:
             _compare(order, store)
         book = pages.gradebook(store, order.assignment.id)
         page = pages.write(store, book, pages.look(store, outlet.lang, order.assignment.id))
+        tell_lapsed(store.lapsed(order.assignment.id))
+        tell_doubles(book)
+        _tell_withdrawn(store, order)
     display.end(book, {s.student_id for s in order.submissions}, page)
     return SOME_INTERNAL if book.internal or unfinished else OK
+
+
+def _refuse_another(store: Store, assignment: str) -> None:
+    """One folder, one assignment: the pages of another would be written over these."""
+    known = {past.run.assignment for past in store.runs()}
+    if known and assignment not in known:
+        raise UsageError(
+            f"{store.folder} holds the grades of {', '.join(sorted(known))}: "
+            f"give those of {assignment} a folder of their own with -o."
+        )
+
+
+def _tell_withdrawn(store: Store, order: Order) -> None:
+    taken = sorted({s.student_id for s in order.submissions} & store.withdrawn(order.assignment.id).keys())
+    if taken:
+        complain(f"taken out of the gradebook before, and not in it: {', '.join(taken)} (`grader withdraw ID --back`).")
 
 
 def _choose(store: Store, order: Order) -> bool:
@@ -133,7 +153,9 @@ def _compare(order: Order, store: Store) -> None:
     """Whose code is alike, in the whole gradebook; that changes with who is graded."""
     digests = {kept.card.student_id: kept.card.submission_digest for kept in store.current(order.assignment.id)}
     about = likeness.About(order.assignment.id, frozenset(digests), order.assignment.folder / "handout")
-    counted = [a for s in order.submissions for a in s.attempts if not s.earlier or a.digest == digests[s.student_id]]
+    counted = [
+        a for s in order.submissions for a in s.attempts if not s.earlier or a.digest == digests.get(s.student_id)
+    ]
     with pages.writing(store.folder):
         likeness.keep(store.folder, counted, about)
 

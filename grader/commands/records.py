@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import math
 import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,11 @@ import typer
 
 from grader import pages
 from grader import report as report_pages
-from grader.commands.shared import OK, OutputOption, known_question, out
+from grader.commands.shared import OK, OutputOption, known_question, out, tell_doubles, tell_lapsed
 from grader.errors import UsageError
-from grader.model import Gradebook, Mark, QuestionResult
+from grader.model import Gradebook, Mark, QuestionResult, Scorecard
 from grader.report import anonymous
-from grader.store import NAME, Kept, Kind, Store
+from grader.store import NAME, Kept, Kind, Store, people
 from grader.terminal import remembered
 
 CODED, KEY = "anonymous", "anonymous-key.json"  # the pages under codes, and whose is which
@@ -36,13 +37,14 @@ def runs(output: FolderArgument = Path("reports/out")) -> int:
 
 
 def show(student: StudentArgument, output: OutputOption = Path("reports/out")) -> int:
-    """Show a student's scorecard, how it came about, and what people decided."""
+    """Show a student's scorecard. How it came about, and what people decided, is below it."""
     with Store(output) as store:
         kept = _current(store, student)
         out.print(remembered.scorecard(kept))
-        out.print(remembered.history(store.history(kept.card.student_id)))
-        if events := store.events(kept.card.student_id):
-            out.print(remembered.events(events, kept.card.submission_digest))
+        key = kept.card.assignment, kept.card.student_id
+        out.print(remembered.history(store.history(*key)))
+        if events := store.events(*key):
+            out.print(remembered.events(events, kept.graded, store.lapsed(kept.card.assignment)))
     return OK
 
 
@@ -59,7 +61,10 @@ def report(
     """Write the pages and the gradebook again from what is stored. Nothing is graded."""
     with _writable(output) as store:
         look = pages.look(store, lang or pages.language(store))
-        page = _coded(store, look) if coded else pages.write(store, pages.gradebook(store), look)
+        book = pages.gradebook(store)
+        page = _coded(store, look) if coded else pages.write(store, book, look)
+        tell_lapsed(store.lapsed(book.assignment))
+        tell_doubles(book)
     out.print(f"Class page: {page}", soft_wrap=True)
     if open_page:
         webbrowser.open(page.resolve().as_uri())
@@ -105,9 +110,35 @@ def mark(
     return _decide(output, student, question, "mark", _mark(points, who, why, withdraw=withdraw), withdraw=withdraw)
 
 
+def withdraw(
+    student: StudentArgument,
+    why: Annotated[str, typer.Option("--why", help="The reason; it is kept.")] = "",
+    who: WhoOption = None,
+    back: Annotated[bool, typer.Option("--back", help="Put it back.")] = False,
+    output: OutputOption = Path("reports/out"),
+) -> int:
+    """Take a submission out of the gradebook, or put it back. All that was graded stays in the store."""
+    if not (back or why.strip()):
+        raise UsageError('taking somebody out needs a reason, which is kept: add --why "...".')
+    with _writable(output) as store:
+        card = people.meant(store, pages.latest(store).run.assignment, student, withdrawn=back).card
+        store.withdraw(card, who or _user(), why.strip(), back=back)
+        page = pages.write(store, *_shown(store, card.assignment))
+    out.print(f"{card.student_id} ({card.summary}) is {'' if back else 'no longer '}in the gradebook.", soft_wrap=True)
+    out.print(f"Class page: {page}", soft_wrap=True)
+    return OK
+
+
+def _shown(store: Store, assignment: str) -> tuple[Gradebook, pages.Look]:
+    """The class of an assignment, and how its pages look."""
+    return pages.gradebook(store, assignment), pages.look(store, pages.language(store), assignment)
+
+
 def _mark(points: float | None, who: str | None, why: str, *, withdraw: bool) -> Mark:
     if (points is None) != withdraw:
         raise UsageError("give either POINTS or --withdraw.")
+    if points is not None and not math.isfinite(points):
+        raise UsageError(f"{points:g} is no number of points: give one from 0 to what the question is worth.")
     at = datetime.now(UTC).isoformat(timespec="seconds")
     return Mark(points=points or 0.0, who=who or _user(), at=at, why=why.strip())
 
@@ -127,15 +158,27 @@ def _decide(output: Path, student: str, question: str, kind: Kind, given: Mark, 
         known_question(f"the scorecard of {student}", [q.id for q in card.questions], question)
         found = next(q for q in card.questions if q.id == question)
         _fits(found, kind, given.points)
+        if withdraw:
+            _stands(store, card, question, kind)
         store.add_mark(card, question, kind, given, withdrawn=withdraw)
         before, after = card, store.marked(card)
-        look = pages.look(store, pages.language(store), card.assignment)
-        page = pages.write(store, pages.gradebook(store, card.assignment), look)
+        page = pages.write(store, *_shown(store, card.assignment))
     now = next(q for q in after.questions if q.id == question)
     what = f"{student}, {found.title}: {now.points:g} of {now.max_points:g} points"
     out.print(f"{what}; in all {after.summary} (checks alone: {before.summary}).", soft_wrap=True)
     out.print(f"Class page: {page}", soft_wrap=True)
     return OK
+
+
+def _stands(store: Store, card: Scorecard, question: str, kind: Kind) -> None:
+    """Raise `UsageError` where no such decision counts now: nothing is there to be taken back."""
+    decided = store.events(card.assignment, card.student_id)
+    mine = [e for e in decided if (e.question, e.kind, e.submission) == (question, kind, card.submission_digest)]
+    if not mine or mine[-1].points is None:
+        raise UsageError(
+            f"{card.student_id} has no {kind} in {question} that could be taken back: "
+            f"`grader show {card.student_id}` lists what was decided."
+        )
 
 
 def _writable(output: Path) -> Store:
@@ -155,10 +198,4 @@ def _fits(question: QuestionResult, kind: Kind, points: float) -> None:
 
 def _current(store: Store, student: str) -> Kept:
     """The student's scorecard in the class that was graded last."""
-    everybody = store.current(pages.latest(store).run.assignment)
-    for kept in everybody:
-        if student in (kept.card.student_id, *kept.card.members):
-            return kept
-    near = [k.card.student_id for k in everybody if student.lower() in k.card.student_id.lower()][:5]
-    hint = f" Do you mean {', '.join(near)}?" if near else " `grader runs` lists what was graded."
-    raise UsageError(f"{store.folder} has no scorecard of {student!r}.{hint}")
+    return people.meant(store, pages.latest(store).run.assignment, student)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,8 +15,9 @@ from rich.console import Console
 
 from grader.engines import Name
 from grader.errors import UsageError
-from grader.model import Scorecard
+from grader.model import Gradebook, Scorecard
 from grader.plan import Device, Plan, Speed
+from grader.store import Event
 
 OK, SOME_INTERNAL, EXPLAINED, UNEXPECTED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -65,6 +67,26 @@ def make_folder(output: Path) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise UsageError(f"{output} cannot be a folder for the results ({e.strerror}): give another with -o.") from e
+
+
+def tell_lapsed(events: Iterable[Event]) -> None:
+    """Points that a person gave and that do not count any more, since the question gives fewer by now."""
+    for e in events:
+        given = f"the {e.points:g} points that {e.who} gave ({e.kind}, {e.at[:10]})"
+        again = f"decide again with `grader {e.kind}`, or take them back with its --withdraw"
+        complain(f"{e.student}, {e.question}: {given} are more than there are by now, and do not count: {again}.")
+
+
+def tell_doubles(book: Gradebook) -> None:
+    """Who is in several groups, or in one and hands in alone: nothing says which of the scorecards is to count."""
+    cards: dict[str, list[str]] = {}
+    for card in book.scorecards:
+        for person in card.people:
+            cards.setdefault(person, []).append(card.student_id)
+    for person, ids in cards.items():
+        if len(ids) > 1:
+            rows = f"{person} has {len(ids)} scorecards ({', '.join(ids)}), each with a row in gradebook.csv"
+            complain(f"{rows}: take out what is not to count with `grader withdraw ID`.")
 
 
 def known_question(where: str, ids: list[str], wanted: str) -> None:

@@ -78,8 +78,10 @@ class Slurm:
         for digest, data in hold.contents.items():
             (self._folder / digest).write_bytes(data)
         heard = {c.job.key: _Heard(round_ / c.job.key) for c in cargos}
-        running = {c.job.key: self._executor.submit(_task, c, self._folder, heard[c.job.key].path) for c in cargos}
+        running: dict[str, Any] = {}
         try:
+            for cargo in cargos:
+                running[cargo.job.key] = self._submitted(cargo, heard[cargo.job.key])
             while running:
                 for key in list(running):
                     for message in _news(heard[key], running[key], over=self._over(running[key])):
@@ -94,6 +96,17 @@ class Slurm:
             end = time.monotonic() + CLOSE_SECONDS
             while time.monotonic() < end and not all(self._over(job) for job in running.values()):
                 time.sleep(LOOK_SECONDS)  # the folder goes only when nothing writes there
+
+    def _submitted(self, cargo: Cargo, heard: _Heard) -> Any:
+        """A job in the queue. Raises UsageError with what Slurm says when it takes none."""
+        try:
+            return self._executor.submit(_task, cargo, self._folder, heard.path)
+        except RuntimeError as e:  # submitit's FailedJobError, with all that sbatch has said
+            said = [line.removeprefix("sbatch: ").removeprefix("error: ") for line in str(e).splitlines()]
+            raise UsageError(
+                f"Slurm takes no job ({'; '.join(dict.fromkeys(said))}): see whether `sinfo` answers, and to the "
+                f"SBATCH_ variables that are set."
+            ) from e
 
     def _over(self, job: Any) -> bool:
         """Whether a job has ended, in whatever way."""

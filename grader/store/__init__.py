@@ -16,12 +16,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from grader.errors import UsageError
+from pydantic import ValidationError
+
+from grader.errors import StoreError, UsageError
 from grader.model import Judged, Mark, Scorecard
 from grader.store import connection, lock
-from grader.store.rows import Event, Kept, Kind, PastRun, Run, SubmissionKey, kept, marked, past
+from grader.store.rows import (
+    Event,
+    Kept,
+    Kind,
+    PastRun,
+    Run,
+    SubmissionKey,
+    Withdrawal,
+    event,
+    kept,
+    lapsed,
+    marked,
+    past,
+)
 
-__all__ = ["NAME", "Event", "Kept", "Kind", "PastRun", "Run", "Store", "SubmissionKey"]
+__all__ = ["NAME", "Event", "Kept", "Kind", "PastRun", "Run", "Store", "SubmissionKey", "Withdrawal"]
 
 NAME = "grades.sqlite"
 
@@ -119,6 +134,12 @@ class Store:
         with connection.explained(self._path):
             self._insert("marks", values)
 
+    def withdraw(self, card: Scorecard, who: str, why: str, *, back: bool = False) -> None:
+        """Take the submission that `card` is of out of the gradebook, or put it `back`; another one is not meant."""
+        key = {"assignment": card.assignment, "student": card.student_id, "submission": card.submission_digest}
+        with connection.explained(self._path):
+            self._insert("withdrawals", {"at": _now(), "who": who, "why": why, **key, "back": back})
+
     def set_pages(self, sources: Mapping[str, str]) -> None:
         """From what pages were rendered, by path."""
         with connection.explained(self._path), self._transaction():
@@ -153,9 +174,13 @@ class Store:
         )
         return [past(row) for row in self._select(counted)]
 
-    def current(self, assignment: str) -> list[Kept]:
-        """The newest complete scorecard of each student, with the marks that hold, sorted by student."""
-        rows = self._select("SELECT * FROM current_scorecards WHERE assignment = ? ORDER BY student", assignment)
+    def current(self, assignment: str, *, withdrawn: bool = False) -> list[Kept]:
+        """The newest complete scorecard of each student, with the marks that hold, sorted by student.
+
+        Without those that were taken out of the gradebook, unless `withdrawn`.
+        """
+        view = "newest_scorecards" if withdrawn else "current_scorecards"
+        rows = self._select(f"SELECT * FROM {view} WHERE assignment = ? ORDER BY student", assignment)  # noqa: S608  # ours
         marks = self._marks(assignment)
         return [kept(row, self._card(row), marks) for row in rows]
 
@@ -163,20 +188,37 @@ class Store:
         """A scorecard with the marks that hold for it."""
         return marked(card, self._marks(card.assignment).get((card.student_id, card.submission_digest), []))
 
-    def history(self, student: str) -> list[Kept]:
+    def history(self, assignment: str, student: str) -> list[Kept]:
         """Every complete scorecard of a student, the oldest first, without marks."""
-        rows = self._select("SELECT * FROM scorecards WHERE student = ? ORDER BY id", student)
-        return [kept(row, self._card(row), {}) for row in rows]
+        query = "SELECT * FROM scorecards WHERE assignment = ? AND student = ? ORDER BY id"
+        return [kept(row, self._card(row), {}) for row in self._select(query, assignment, student)]
 
     def _card(self, row: sqlite3.Row) -> Scorecard:
         if row["id"] not in self._cards:
-            self._cards[row["id"]] = Scorecard.model_validate_json(row["card"])
+            with self._known():
+                self._cards[row["id"]] = Scorecard.model_validate_json(row["card"])
         return self._cards[row["id"]]
 
-    def events(self, student: str) -> list[Event]:
+    def events(self, assignment: str, student: str) -> list[Event]:
         """Everything that people decided on a student's submissions, the oldest first."""
-        rows = self._select("SELECT * FROM marks WHERE student = ? ORDER BY id", student)
-        return [Event(**{key: row[key] for key in Event.__dataclass_fields__}) for row in rows]
+        query = "SELECT * FROM marks WHERE assignment = ? AND student = ? ORDER BY id"
+        return [event(row) for row in self._select(query, assignment, student)]
+
+    def lapsed(self, assignment: str) -> list[Event]:
+        """The points that people gave for current submissions, and that do not fit what their questions give by now."""
+        marks = self._marks(assignment)
+        keys = [(k.graded, (k.graded.student_id, k.graded.submission_digest)) for k in self.current(assignment)]
+        return [event for card, key in keys for event in lapsed(card, marks.get(key, []))]
+
+    def withdrawn(self, assignment: str) -> dict[str, Withdrawal]:
+        """Whose newest submission was taken out of the gradebook, by student."""
+        rows = self._select(
+            "SELECT at, who, why, student, submission FROM current_withdrawals AS taken WHERE assignment = ? AND "
+            "(student, submission) IN (SELECT student, submission FROM newest_scorecards "
+            "WHERE assignment = taken.assignment)",
+            assignment,
+        )
+        return {row["student"]: Withdrawal(**row) for row in rows}
 
     def finished(
         self, assignment: str, keys: Set[SubmissionKey], level: int = 0, basis: str | None = None
@@ -198,9 +240,10 @@ class Store:
         )
         newest = {(r["student"], r["submission"], r["question"]): r["result"] for r in rows}
         found: dict[SubmissionKey, dict[str, Judged]] = {}
-        for (student, digest, question), result in newest.items():
-            if (student, digest) in keys:
-                found.setdefault((student, digest), {})[question] = Judged.model_validate_json(result)
+        with self._known():
+            for (student, digest, question), result in newest.items():
+                if (student, digest) in keys:
+                    found.setdefault((student, digest), {})[question] = Judged.model_validate_json(result)
         return found
 
     def pages(self) -> dict[str, str]:
@@ -212,6 +255,18 @@ class Store:
         for row in self._select("SELECT * FROM current_marks WHERE assignment = ? AND points IS NOT NULL", assignment):
             found.setdefault((row["student"], row["submission"]), []).append(row)
         return found
+
+    @contextlib.contextmanager
+    def _known(self) -> Iterator[None]:
+        """While a row is read: its fields may be those of another version."""
+        try:
+            yield
+        except ValidationError as e:
+            engine = next((r.run.engine for r in reversed(self.runs())), "?")
+            raise StoreError(
+                f"{self._path} holds a result whose form is not known here ({e.errors()[0]['msg']}): it was last "
+                f"written by torchgrader {engine}. Use that version; nothing was changed."
+            ) from e
 
     def _select(self, query: str, *values: object) -> list[sqlite3.Row]:
         with connection.explained(self._path):

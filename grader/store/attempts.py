@@ -15,9 +15,8 @@ from grader.store import Kept, Store
 
 def newest(store: Store, assignment: str, student: str) -> dict[str, Kept]:
     """The newest scorecard of each content that a student handed in, by its digest, in the order of the rows."""
-    rows = [kept for kept in store.history(student) if kept.card.assignment == assignment]
     found: dict[str, Kept] = {}
-    for kept in rows:
+    for kept in store.history(assignment, student):
         found.pop(kept.card.submission_digest, None)
         found[kept.card.submission_digest] = kept
     return found

@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from grader.errors import StoreError
-from grader.store import lock, schema
+from grader.store import schema
 
+DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 BUSY_SECONDS = 10.0  # another program (a backup, a browser of tables) may hold the file for a moment
 
 
 def opened(path: Path, *, write: bool) -> sqlite3.Connection:
-    """A connection to a store of this version; an older one is brought to it. Raises `StoreError` for a newer one."""
+    """A connection to a store of this version; an older one is brought to it, to be read in memory only.
+
+    Raises `StoreError` for a newer one.
+    """
     connection = _connected(path) if write else _readable(path)
     found = schema.version(connection)
     if found > schema.VERSION:
@@ -25,8 +29,8 @@ def opened(path: Path, *, write: bool) -> sqlite3.Connection:
     if write:
         connection.execute("PRAGMA journal_mode = WAL")
     if found < schema.VERSION:
-        with contextlib.nullcontext() if write else lock.held(path.parent):
-            schema.migrate(connection)
+        connection = connection if write else _copied(connection)
+        schema.migrate(connection)
     connection.execute(f"PRAGMA query_only = {'OFF' if write else 'ON'}")
     return connection
 
@@ -37,6 +41,11 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as e:
+        if getattr(e, "sqlite_errorname", "").startswith(DAMAGED):
+            raise StoreError(
+                f"{path} is damaged ({e}): bring it back from a backup, or move it away and grade again. The pages and "
+                f"the gradebook beside it are as they were last written."
+            ) from e
         raise StoreError(
             f"{path}: {e}. What was written before is safe; see to the disk and its rights, then give the same command "
             f"again."
@@ -52,14 +61,22 @@ def _connected(path: Path | str) -> sqlite3.Connection:
     return connection
 
 
+def _copied(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """The same in memory: whoever only reads an older store leaves it as it is, where it cannot be written, too."""
+    with contextlib.closing(connection):
+        copy = _connected(":memory:")
+        connection.backup(copy)
+    return copy
+
+
 def _readable(path: Path) -> sqlite3.Connection:
     """A connection to read by; where nothing can be written (a DVD, an archive), the file as it lies there."""
-    connection = _connected(path)
     try:
+        connection = _connected(path)
         schema.version(connection)
     except sqlite3.OperationalError:
-        connection.close()
-        if path.with_name(f"{path.name}-wal").exists():
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:
             raise
         return _connected(f"{path.resolve().as_uri()}?immutable=1")
     return connection

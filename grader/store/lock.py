@@ -6,13 +6,11 @@ still the process that wrote it.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
 import shutil
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -85,16 +83,6 @@ class Lock:
     def release(self) -> None:
         """Give it up."""
         self._file.close()
-
-
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[Lock]:
-    """The lock, while its block runs."""
-    lock = Lock(folder)
-    try:
-        yield lock
-    finally:
-        lock.release()
 
 
 def _said(file: IO[str]) -> dict[str, Any]:

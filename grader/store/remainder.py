@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from grader.errors import UsageError
 from grader.model import Fault, Judged, Submission, Verdict
-from grader.store import Kept, Store, SubmissionKey, attempts
+from grader.store import Kept, Store, SubmissionKey, attempts, people
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def _key(submission: Submission) -> SubmissionKey:
 
 def _kept(store: Store, ground: Ground, submissions: list[Submission]) -> dict[SubmissionKey, Kept]:
     """What is kept of each: a student's current scorecard, but of an attempt its own."""
-    current = {k.card.student_id: k for k in store.current(ground.assignment)}
+    current = {k.card.student_id: k for k in store.current(ground.assignment, withdrawn=True)}
     found: dict[SubmissionKey, Kept] = {}
     for s in submissions:
         rows = attempts.newest(store, ground.assignment, s.student_id) if s.attempt else {}
@@ -77,9 +77,11 @@ def _kept(store: Store, ground: Ground, submissions: list[Submission]) -> dict[S
 
 def _named(submissions: list[Submission], students: Iterable[str]) -> list[Submission]:
     names = set(students)
-    if unknown := names - {who for s in submissions for who in (s.student_id, *s.members)}:
+    known = {who: s.name for s in submissions for who in (s.student_id, *s.members)}
+    if unknown := sorted(names - set(known)):
+        hint = people.asked([i for name in unknown for i in people.near(name, known.items())])
         raise UsageError(
-            f"nothing was handed in by {', '.join(sorted(unknown))}: give a student's id as it is in the gradebook."
+            f"nothing was handed in by {', '.join(unknown)}: give a student's id as it is in the gradebook.{hint}"
         )
     return [s for s in submissions if not names or names & {s.student_id, *s.members}]
 

@@ -75,6 +75,17 @@ class Event:
     points: float | None
 
 
+@dataclass(frozen=True)
+class Withdrawal:
+    """A student's submission was taken out of the gradebook by a person."""
+
+    at: str
+    who: str
+    why: str
+    student: str
+    submission: str
+
+
 def past(row: sqlite3.Row) -> PastRun:
     """A row of runs, with what came of it."""
     values = {key: row[key] for key in Run.__dataclass_fields__}
@@ -102,5 +113,20 @@ def marked(card: Scorecard, marks: list[sqlite3.Row]) -> Scorecard:
 
 def _given(question: QuestionResult, marks: Mapping[str, Mark]) -> QuestionResult:
     """The question with a person's points, so far as they still fit: the assignment may give fewer by now."""
-    most = {"mark": question.explanation_points, "override": question.max_points}
-    return question.model_copy(update={kind: mark for kind, mark in marks.items() if mark.points <= most[kind]})
+    return question.model_copy(update={kind: m for kind, m in marks.items() if m.points <= _most(question, kind)})
+
+
+def lapsed(card: Scorecard, marks: list[sqlite3.Row]) -> list[Event]:
+    """Those of the points that a person gave which are more than the question gives by now: they do not count."""
+    questions = {q.id: q for q in card.questions}
+    there = [row for row in marks if row["question"] in questions]
+    return [event(row) for row in there if row["points"] > _most(questions[row["question"]], row["kind"])]
+
+
+def event(row: sqlite3.Row) -> Event:
+    """A row of marks."""
+    return Event(**{key: row[key] for key in Event.__dataclass_fields__})
+
+
+def _most(question: QuestionResult, kind: str) -> float:
+    return question.explanation_points if kind == "mark" else question.max_points

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 
-JOURNAL = ("runs", "endings", "submissions", "questions", "scorecards", "marks")
+FIRST_JOURNAL = ("runs", "endings", "submissions", "questions", "scorecards", "marks")
+JOURNAL = (*FIRST_JOURNAL, "withdrawals")
 
 FIRST = """
 CREATE TABLE runs (
@@ -87,15 +88,33 @@ CREATE VIEW current_marks AS
 
 PAGES = "CREATE TABLE pages (path TEXT PRIMARY KEY, source TEXT NOT NULL) WITHOUT ROWID;"
 
+WITHDRAWALS = """
+CREATE TABLE withdrawals (
+    id INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT NOT NULL,
+    why TEXT NOT NULL,
+    assignment TEXT NOT NULL,
+    student TEXT NOT NULL,
+    submission TEXT NOT NULL,
+    back INTEGER NOT NULL
+);
+CREATE VIEW current_withdrawals AS
+    SELECT * FROM withdrawals
+    WHERE id IN (SELECT max(id) FROM withdrawals GROUP BY assignment, student, submission) AND NOT back;
+CREATE VIEW newest_scorecards AS
+    SELECT * FROM scorecards WHERE id IN (SELECT max(id) FROM scorecards GROUP BY assignment, student);
+DROP VIEW current_scorecards;
+CREATE VIEW current_scorecards AS
+    SELECT * FROM newest_scorecards WHERE (assignment, student, submission) NOT IN
+    (SELECT assignment, student, submission FROM current_withdrawals);
+"""
+
 
 def _first(connection: sqlite3.Connection) -> None:
     _run(connection, FIRST)
-    for table in JOURNAL:
-        for act in ("UPDATE", "DELETE"):
-            connection.execute(
-                f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
-                f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            )
+    for table in FIRST_JOURNAL:
+        _append_only(connection, table)
 
 
 def _second(connection: sqlite3.Connection) -> None:
@@ -103,7 +122,21 @@ def _second(connection: sqlite3.Connection) -> None:
     _run(connection, PAGES)
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second)
+def _third(connection: sqlite3.Connection) -> None:
+    """Submissions that a person took out of the gradebook, or put back."""
+    _run(connection, WITHDRAWALS)
+    _append_only(connection, "withdrawals")
+
+
+def _append_only(connection: sqlite3.Connection, table: str) -> None:
+    for act in ("UPDATE", "DELETE"):
+        connection.execute(
+            f"CREATE TRIGGER {table}_no_{act.lower()} BEFORE {act} ON {table} "
+            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (_first, _second, _third)
 """The n-th makes version n of the version before it."""
 
 VERSION = len(MIGRATIONS)

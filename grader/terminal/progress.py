@@ -28,6 +28,7 @@ from grader.terminal import console
 from grader.text import plain
 
 RUNNING_SHOWN = 6
+OTHERS_NAMED = 8
 SLOW = 3.0  # times the median of those that are done
 TRAINING = "its networks train"
 
@@ -145,9 +146,10 @@ class Display:
             self._say("end", page=str(page), students=len(book.scorecards), internal=book.internal)
             return
         self._console.print(console.class_summary([c for c in book.scorecards if c.student_id in handed_in]))
-        others = sum(c.student_id not in handed_in for c in book.scorecards)
-        if others:
-            self._print(f"{others} more, graded before and not handed in now, stay in the gradebook.")
+        if others := [plain(c.student_id) for c in book.scorecards if c.student_id not in handed_in]:
+            few = ", ".join(others[:OTHERS_NAMED]) + (", ..." if len(others) > OTHERS_NAMED else "")
+            stay = f"{len(others)} more, graded before and not handed in now, stay in the gradebook: {few}"
+            self._print(f"{stay} (`grader withdraw` takes one out).")
         self._print(f"Class page: {page}")
 
     def _finished(self, student: str, now: float) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from grader.model import Mark, QuestionResult, Verdict
+from grader.model import Mark, QuestionResult, Scorecard, Verdict
 from grader.store import Event, Kept, PastRun
 from grader.terminal.console import verdict
 from grader.text import plain
@@ -82,15 +83,24 @@ def history(found: list[Kept]) -> Table:
     return table
 
 
-def events(found: list[Event], submission: str) -> Table:
+def events(found: list[Event], card: Scorecard, lapsed: Collection[Event] = ()) -> Table:
     """What people decided, the oldest first; what was of an earlier submission does not hold for this one."""
     table = Table("at", "who", "question", "decision", "why", "of", title="Decisions")
     for event in found:
         what = "explanation" if event.kind == "mark" else "override"
         decision = f"{what} withdrawn" if event.points is None else f"{what} {event.points:g}"
-        of = "this submission" if event.submission == submission else f"an earlier one, {event.submission[:SHOWN]}"
+        of = _of(event, card, lapsed)
         table.add_row(time(event.at), plain(event.who), event.question, decision, Text(plain(event.why)), of)
     return table
+
+
+def _of(event: Event, card: Scorecard, lapsed: Collection[Event]) -> str:
+    """What a decision is of, and why it does not hold if it does not."""
+    if event.submission != card.submission_digest:
+        return f"another one, {event.submission[:SHOWN]}"
+    if event.question not in {q.id for q in card.questions}:
+        return "this submission; the question is gone"
+    return "this submission; more than there are by now" if event in lapsed else "this submission"
 
 
 def time(at: str) -> str:
