@@ -287,6 +287,23 @@ def test_headings_in_another_language_are_asked_for():
     assert parsed(filled.data)[1][4] == "1.75"
 
 
+def test_a_worksheet_with_no_english_heading_finds_its_people():
+    german = [
+        "ID",
+        "Vollständiger Name",
+        "E-Mail-Adresse",
+        "Status",
+        "Bewertung",
+        "Bestwertung",
+        "Bewertung veränderbar",
+    ]
+    german += ["Zuletzt geändert (Abgabe)", "Zuletzt geändert (Bewertung)", "Feedback als Kommentar"]
+    rows = [[row[0].replace("Participant ", "Teilnehmer/in"), *row[1:]] for row in (moodle_row(1), moodle_row(2))]
+    filled = filled_moodle(table([german, *rows]), participant(1), participant(2, name="Team 5"), column="Bewertung")
+    assert [row[4] for row in parsed(filled.data)[1:]] == ["1.75", ""]
+    assert filled.unmatched == ("p2",)
+
+
 def moodle_takes(path: str) -> tuple[int, str, str] | None:
     """The rule of mod/assign/feedback/file/importziplib.php: (participant, plugin, file name) of a path in the zip."""
     parts = path.split("/")

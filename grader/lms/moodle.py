@@ -80,7 +80,7 @@ def fill(sheet: Sheet, book: Gradebook, choices: Choices) -> Filled:
 
 def whose(sheet: Sheet, finder: grades.Finder) -> Iterator[tuple[int, Scorecard]]:
     """The rows with their scorecards. A number alone is not believed: a team's may be some participant's too."""
-    names, team = sheet.column(NAMES), sheet.column(TEAM)
+    names, team = _names_column(sheet), sheet.column(TEAM)
     for row in range(1, len(sheet.rows)):
         match = IDENTIFIER.fullmatch(sheet.value(row, 0))
         if match is None:
@@ -97,9 +97,18 @@ def feedback_folder(sheet: Sheet, row: int) -> str:
     """The name by which Moodle takes a folder as a participant's feedback: {name}_{number}_{plugin type}_{plugin}."""
     match = IDENTIFIER.fullmatch(sheet.value(row, 0))
     assert match is not None  # noqa: S101  # `whose` gives no other rows
-    name = sheet.value(row, sheet.column(NAMES)) or match["word"]
+    name = sheet.value(row, _names_column(sheet)) or match["word"]
     safe = "".join(c if c.isprintable() and c not in '_/\\:*?"<>|' else " " for c in name).strip(" .~") or "Participant"
     return f"{safe}_{match['id']}_assignfeedback_file"
+
+
+def _names_column(sheet: Sheet) -> int:
+    """The column of full names: under its English heading, else the second, where it stands in every language.
+
+    Of a blind marking the second column is the status, and the identifier's own word says who it is.
+    """
+    found = sheet.column(NAMES)
+    return 1 if found is None else found
 
 
 def _ids(sheet: Sheet, row: int) -> list[str]:
