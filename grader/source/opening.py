@@ -42,10 +42,10 @@ def _inside(unit: Unit, networks: set[str]) -> Iterator[Statement]:
 
 
 def _member(place: Place, member: ast.stmt, within: str) -> Iterator[Statement]:
-    """What a class itself binds: `conv = nn.Conv2d(...)`, and its methods as functions."""
+    """What a class itself binds: `conv = nn.Conv2d(...)`, classes within it, and its methods as functions."""
     try:
         node = nested.unbound(member) if isinstance(member, ast.FunctionDef) else member
-        if isinstance(node, ast.FunctionDef | ast.Assign | ast.AnnAssign):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Assign | ast.AnnAssign):
             there = Place(place.file, place.cell, first_line(member))
             yield Statement(there, node, ast.unparse(node), guarded=True, within=within)
     except PARSER_FAULTS:

@@ -17,11 +17,13 @@ from typing import Any, NamedTuple, NoReturn
 
 CLASSES = (
     "num_classes n_classes nclasses class_num num_class classes n_class num_of_classes class_count nb_classes "
+    "n_cls num_cls ncls nclass n_class nb_class no_of_classes number_of_classes classes_num n_labels num_labels "
     "output_dim out_dim num_outputs n_outputs output_size out_features"
 ).split()
 CHANNELS = (
     "in_channels in_channel input_channels input_channel in_ch in_chans channels n_channels num_channels img_channels "
-    "image_channels input_ch num_input_channels input_dim in_dim"
+    "image_channels input_ch num_input_channels input_dim in_dim in_chan in_chs img_ch "
+    "in_c inp_channels color_channels"
 ).split()
 SIZES = "image_size img_size imgsize image_resolution resolution".split()
 SCALES = (

@@ -21,9 +21,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
+from grader.untrusted.arguments import OPTIONAL, Weights, by_names, in_order
 from grader.untrusted.building import NotAnAnswer, construct, described_as, is_factory, none_by_default, required_of
-
-Weights = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -118,14 +117,16 @@ def _run_function(name: str, function: Callable[..., object], inputs: list[Tenso
     required = required_of(function)
     if weights and _is_built_in(function):
         return Run(_tensor(name, function(*inputs, **weights)), weights)
+    if weights and (call := by_names(function, {"input": inputs[0], **weights})):
+        return Run(_tensor(name, call()), weights)
     wanted = (required or [])[len(inputs) :] if weights else []
     optional = [p for p in none_by_default(function) if p.lower() in OPTIONAL] if weights else []
     if weights and len(wanted) + len(optional) == len(weights):
-        given = _arguments([*wanted, *optional], weights)
+        given = in_order([*wanted, *optional], weights)
         named = dict(zip(optional, given[len(wanted) :], strict=True))
         return Run(_tensor(name, function(*inputs, *given[: len(wanted)], **named)), weights)
     if weights and wanted:
-        return Run(_tensor(name, function(*inputs, *_arguments(wanted, weights))), weights)
+        return Run(_tensor(name, function(*inputs, *in_order(wanted, weights))), weights)
     with Recorder(weights or {}) as recorder:
         returned = function(*inputs)
     if isinstance(returned, nn.Module) and required == [] and isinstance(made := function(), nn.Module):
@@ -139,19 +140,7 @@ def _run_function(name: str, function: Callable[..., object], inputs: list[Tenso
     return Run(output, recorder.weights)
 
 
-def _arguments(parameters: list[str], weights: Weights) -> list[Tensor]:
-    """The given weights in the order of a function's parameters: by their names, else weight before bias."""
-    by_name = {p: next((k for k in weights if p[:1].lower() == k[:1]), None) for p in parameters}
-    if all(by_name.values()) and len(set(by_name.values())) == len(parameters):
-        return [weights[str(by_name[p])] for p in parameters]
-    return list(weights.values())[: len(parameters)]
-
-
 BUILT_IN = (F.conv2d, F.linear)  # functions of input, weight and bias whose signature Python cannot read
-
-
-OPTIONAL = frozenset({"w", "weight", "weights", "b", "bias", "biases"})
-"""Parameters for weights that may be None unless they are given."""
 
 
 def _is_built_in(function: Callable[..., object]) -> bool:

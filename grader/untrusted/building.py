@@ -20,6 +20,9 @@ from grader.source import settings
 from grader.source.settings import CHANNELS, CLASSES, PRETRAINED
 from grader.untrusted import diagnosis
 
+IMAGES = frozenset("x xb input inputs inp img imgs image images batch data tensor".split())
+"""What students call the images that a network is given."""
+
 
 class NotAnAnswer(Exception):
     """What was found cannot be run as what the question asks; the text tells the student why."""
@@ -43,10 +46,21 @@ def _built(name: str, value: object, classes: int, channels: int, given: dict[st
         raise NotAnAnswer(f"{name} is {described_as(value)}; wanted a class that derives from nn.Module.")
     if isinstance(value, type) and not issubclass(value, nn.Module):
         raise NotAnAnswer(f"the class {name} does not derive from nn.Module: write class {name}(nn.Module).")
+    if _is_of_images(value):
+        raise NotAnAnswer(
+            f"{name} is a function of the images; wanted a class that derives from nn.Module. Write class {name}"
+            f"(nn.Module): make the layers in __init__, and put what the function does into forward."
+        )
     model = construct(name, value, settings.known(classes, channels), given)
     if not isinstance(model, nn.Module):
         raise NotAnAnswer(f"{name}() returned {described_as(model)}; wanted an nn.Module.")
     return model
+
+
+def _is_of_images(value: Callable[..., object]) -> bool:
+    """Whether it is a function that must be given images, as forward is."""
+    first = [p for p in required_of(value) or [] if p != "self"][:1] if isinstance(value, FunctionType) else []
+    return bool(first) and first[0].lower() in IMAGES
 
 
 def replaceable(value: object, classes: int, channels: int) -> dict[str, tuple[int, int]]:

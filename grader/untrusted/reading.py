@@ -150,8 +150,15 @@ class Reading:
     def _networks(self) -> Iterator[tuple[Question, dict[str, Any]]]:
         for question, answer, state in self._states():
             found = self._found[answer["name"]]
-            if state["state"] == "missing" and question["network"] and (not found.name or "unset" in state):
+            unknown = state["state"] == "missing" and (not found.name or "unset" in state)
+            if question["network"] and (unknown or self._is_broken_object(question, answer, state)):
                 yield question, answer
+
+    def _is_broken_object(self, question: Question, answer: dict[str, Any], state: State) -> bool:
+        """Whether an object whose name is only like the answer's cannot be made: what it is made of may be there."""
+        name = self._found[answer["name"]].name
+        definition = self._book.where(name, question["id"]) if state["state"] == "raised" else None
+        return definition is not None and definition.kind == "assignment" and name != answer["name"]
 
     def _out_of_sight(self) -> Iterator[tuple[Question, dict[str, Any]]]:
         for question, answer, state in self._states():
@@ -215,7 +222,7 @@ class Reading:
                 self._told[answer["name"]] = outcome.told
             elif outcome.error:
                 state = {"state": "raised", **described(outcome.error)}
-            elif outcome.message:
+            elif outcome.message and state["state"] == "missing":
                 state = {**state, "message": states.joined(state["message"], outcome.message)}
             self._names[question["id"]][answer["name"]] = state
 

@@ -1,0 +1,104 @@
+"""Right work in an unusual form gets its points, and wrong work a sentence that names the mistake."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+import typing_extensions
+from torch import Tensor
+
+from grader.untrusted import building, shims
+from grader.untrusted.answers import run_layer
+from grader.untrusted.building import NotAnAnswer
+from tests.read import names, notebook_of, read
+
+IMPORTS = "import torch\nfrom torch import nn"
+NETWORK = """\
+class {name}({base}):
+    def __init__(self{arguments}):
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 6, 5), nn.Flatten(), nn.Linear(6 * 28 * 28, {classes}))
+    def forward(self, x):
+        return self.net(x)
+"""
+
+
+def network(name: str, arguments: str = "", classes: str = "10", base: str = "nn.Module") -> str:
+    return NETWORK.format(name=name, arguments=arguments, classes=classes, base=base)
+
+
+# ------------------------------------------------------------------------------------------ functions with weights
+
+
+def weight_first(weight: Tensor, x: Tensor, bias: Tensor) -> Tensor:
+    return F.linear(x, weight, bias)
+
+
+def input_last(W: Tensor, b: Tensor, inputs: Tensor) -> Tensor:  # noqa: N803  # as students write it
+    return F.linear(inputs, W, b)
+
+
+def one_name_says_nothing(theta: Tensor, x: Tensor, b: Tensor) -> Tensor:
+    return x @ theta.T + b
+
+
+def by_keyword(*, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
+    return F.linear(x, kernel, bias)
+
+
+@pytest.mark.parametrize("function", [weight_first, input_last, one_name_says_nothing, by_keyword])
+def test_the_names_of_parameters_say_where_the_input_goes(function: Callable[..., Tensor]) -> None:
+    x, weight, bias = torch.randn(2, 20), torch.randn(30, 20), torch.randn(30)
+    found = run_layer("linear", function, [x], {"weight": weight, "bias": bias}).output
+    assert torch.allclose(found, F.linear(x, weight, bias))
+
+
+# ------------------------------------------------------------------------------------------------------- networks
+
+
+@pytest.mark.parametrize("function", [lambda x: x, lambda images, p=None: (images, p), lambda self, x: (self, x)])
+def test_a_function_of_images_is_told_to_become_a_class(function: Callable[..., object]) -> None:
+    with pytest.raises(NotAnAnswer, match=r"LeNet is a function of the images; wanted a class .* forward"):
+        building.build_model("LeNet", function, 10, 3)
+
+
+def test_an_object_of_another_package_does_not_hide_the_network_that_it_was_made_of() -> None:
+    book = notebook_of(
+        IMPORTS, "from accelerate import Accelerator", network("Model"), "net = Accelerator().prepare(Model())"
+    )
+    state = names(read(book, "q6_lenet"))["LeNet"]
+    assert state["state"] == "found", state
+    assert state["rule"].startswith("Model was taken for LeNet: it alone maps")
+
+
+def test_a_class_that_is_named_and_broken_is_not_replaced_by_another() -> None:
+    book = notebook_of(IMPORTS, network("LeNet5", base="nn.Modul"), network("Week8"))
+    assert names(read(book, "q6_lenet"))["LeNet"]["state"] == "raised"
+
+
+def test_a_network_within_a_class_that_only_holds_answers_is_found() -> None:
+    inner = "\n".join(f"    {line}" for line in network("LeNet").split("\n"))
+    state = names(read(notebook_of(IMPORTS, f"class Answers:\n{inner}"), "q6_lenet"))["LeNet"]
+    assert state["state"] == "found", state
+    assert "it stands within the class Answers" in state["rule"]
+
+
+@pytest.mark.parametrize("arguments", [", in_ch, n_cls", ", in_chan, nb_class", ", img_channels, no_of_classes"])
+def test_usual_names_of_arguments_are_filled_in(arguments: str) -> None:
+    classes = arguments.rpartition(" ")[2]
+    state = names(read(notebook_of(IMPORTS, network("CifarNet", arguments, classes)), "q6_lenet"))["LeNet"]
+    assert state["state"] == "found", state
+
+
+# ------------------------------------------------------------------------------------------------- a newer Python
+
+
+def test_what_a_newer_python_has_for_types_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(typing, "override", raising=False)
+    shims.newer_typing()
+    assert vars(typing)["override"](len) is len
+    assert typing_extensions.ParamSpec("P").__name__ == "P"  # it works otherwise with some names of typing
