@@ -9,6 +9,7 @@ from torch import Tensor
 
 from grader.graph.rebuild import Network, Refused, rebuild
 from grader.model import Verdict
+from grader.processes import exchange
 from grader.processes.process import Unanswered
 from grader.wire import Message
 
@@ -34,11 +35,11 @@ class Uncapturable(Unanswered):
 def of(name: str, reply: Message) -> Captured:
     """What a worker's reply to "capture" holds. Raises `Unanswered`: `Uncapturable`, where it says that it cannot."""
     if reply.kind == "uncapturable":
-        raise Uncapturable(name, str(reply.body.get("reason", "")))
+        raise Uncapturable(name, exchange.text(reply.body.get("reason", "")))
     ir = reply.body.get("ir")
     if not isinstance(ir, dict):
         raise Unanswered(Verdict.FAILED, f"{name} gave no graph.")
-    return Captured(ir, reply.tensors, str(reply.body.get("note", "")))
+    return Captured(ir, reply.tensors, exchange.text(reply.body.get("note", "")))
 
 
 def rebuilt(name: str, captured: Captured) -> Network:

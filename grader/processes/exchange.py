@@ -14,6 +14,10 @@ from grader.model import File, Verdict
 from grader.processes.process import Unanswered
 
 MOST_REMARKS = 50
+MOST_DROPPED = 2_000
+MOST_TEXT = 4_000  # characters that an honest worker sends at most: expressions that look for causes are slow on more
+MOST_EXPLANATION = 200_000
+SAID_OF_A_NAME = ("state", "rule", "message", "type", "where", "package", "detail")
 
 
 def load(files: Sequence[File], questions: Iterable[Question], assignment: Assignment) -> wire.Message:
@@ -66,18 +70,34 @@ def readings(reply: wire.Message, questions: list[Question]) -> dict[str, Any]:
     read = reply.body.get("questions")
     if reply.kind != "loaded" or not isinstance(read, dict) or not all(_is_reading(read.get(q.id)) for q in questions):
         raise Unanswered(Verdict.FAILED, "What was found in the submission came back in a form that cannot be read.")
-    return read
+    return {q.id: _reading(read[q.id], q) for q in questions}
+
+
+def _reading(value: dict[str, Any], question: Question) -> dict[str, Any]:
+    """Of what was found of a question that which was asked, cut to what an honest worker says."""
+    found = {a.name: value["names"][a.name] for a in question.answers if a.name in value["names"]}
+    explanation = value["explanation"]
+    return {
+        "names": {name: {k: text(said[k]) for k in SAID_OF_A_NAME if k in said} for name, said in found.items()},
+        "dropped": [text(remark) for remark in value["dropped"][:MOST_DROPPED]],
+        "explanation": explanation and explanation[:MOST_EXPLANATION],
+    }
+
+
+def text(value: object) -> str:
+    """Words of a worker, which may be anything, no longer than those of an honest one."""
+    return str(value)[:MOST_TEXT]
 
 
 def strings(value: object) -> list[str]:
     """A list of strings, if it is a list."""
-    return [str(v) for v in value] if isinstance(value, list) else []
+    return [text(v) for v in value[:MOST_REMARKS]] if isinstance(value, list) else []
 
 
 def remarks(reply: wire.Message) -> tuple[str, ...]:
     """What a worker says it could not read or had to change; only shown."""
     lists = [reply.body.get(key) for key in ("problems", "notes")]
-    return tuple(str(remark) for found in lists if isinstance(found, list) for remark in found)[:MOST_REMARKS]
+    return tuple(text(r) for found in lists if isinstance(found, list) for r in found[:MOST_REMARKS])[:MOST_REMARKS]
 
 
 def _is_reading(value: object) -> bool:

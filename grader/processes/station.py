@@ -186,9 +186,9 @@ class Station:
     def _accepted(self, reply: wire.Message, name: str) -> wire.Message:
         """The reply, unless it says that there is no answer."""
         if reply.kind == "unreadable":
-            raise Unanswered(Verdict.MISSING, sentence(str(reply.body.get("message", ""))))
+            raise Unanswered(Verdict.MISSING, sentence(exchange.text(reply.body.get("message", ""))))
         if reply.kind == "refused":
-            raise Unanswered(Verdict.FAILED, sentence(str(reply.body.get("message", ""))))
+            raise Unanswered(Verdict.FAILED, sentence(exchange.text(reply.body.get("message", ""))))
         if reply.kind == "raised":
             raise self.raised(name, reply.body)
         return reply
@@ -196,7 +196,7 @@ class Station:
     def raised(self, name: str, body: dict[str, Any], when: str = "") -> Unanswered:
         """What to say of an exception of the student's code, and what to do about it."""
         kind, text, where, package, detail = (
-            str(body.get(k, "")) for k in ("type", "message", "where", "package", "detail")
+            exchange.text(body.get(k, "")) for k in ("type", "message", "where", "package", "detail")
         )
         if kind == "MemoryError" or any(words in text for words in OUT_OF_MEMORY_WORDS):
             more = f"{name} needed more memory than the {self.limits.memory_mib} MiB allowed{_by_how_much(text)}."
