@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from grader.errors import UsageError
+from grader.intake import lists
 from grader.lateness import DIGITS, Extension, Rules, attempt_key, keys
 from grader.model import Submission
 
@@ -32,7 +33,8 @@ def remarks(submissions: Sequence[Submission], rules: Rules) -> Iterator[str]:
         )
     known = {key for s in submissions for key in keys(s)}
     if strangers := sorted({key.partition("\0")[0] for key in (*rules.extensions, *rules.times)} - known):
-        yield f"nothing was handed in by {', '.join(strangers)}, who are listed with an extension or a time."
+        are = "is" if len(strangers) == 1 else "are"
+        yield f"nothing was handed in by {', '.join(strangers)}, who {are} listed with an extension or a time."
 
 
 def parse(text: str, where: str) -> datetime:
@@ -91,10 +93,7 @@ def _student(row: Mapping[str, str], where: str, known: Mapping[str, object], at
 
 def _rows(path: Path, wanted: str) -> Iterator[tuple[int, dict[str, str]]]:
     """The lines of a CSV by their headings' letters; a line without a value is none. Raises `UsageError`."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
-    except OSError as e:
-        raise UsageError(f"{path} cannot be opened ({e.strerror}): wanted a CSV with the columns {wanted}.") from e
+    text = lists.text(path, f"the columns {wanted}")
     first = text.split("\n", 1)[0]
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=max(",;\t", key=first.count))
     headings = ["".join(c for c in h.casefold() if c.isalnum()) for h in next(reader, [])]

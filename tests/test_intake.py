@@ -7,15 +7,17 @@ import stat
 import sys
 import warnings
 import zipfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from grader import intake
+from grader import dates, intake
 from grader.errors import UsageError
 from grader.intake import CAPS, collect, take
 from grader.intake.folders import read_file
+from grader.lms import roster
 from grader.model import Submission
 
 CODE = b"relu = None\n"
@@ -467,6 +469,18 @@ def test_code_beside_a_checkpoint_of_a_hundred_megabytes_is_taken_without_it(tmp
     assert submission.notes == (
         "net.pth: skipped: checkpoints and data are not loaded, a network is graded as it is built.",
     )
+
+
+@pytest.mark.parametrize(("read", "heading"), [(roster.read, "id,name"), (dates.extensions, "student,hours")])
+def test_a_list_whose_letters_cannot_be_told_is_refused(
+    read: Callable[[Path], object], heading: str, tmp_path: Path
+) -> None:
+    of_excel = tmp_path / "list.csv"
+    of_excel.write_bytes(f"{heading}\r\nM\xfcller,7\r\n".encode("cp1252"))
+    with pytest.raises(UsageError, match=r"list\.csv, line 2, is not UTF-8.*as CSV UTF-8"):
+        read(of_excel)
+    of_excel.write_bytes(f"{heading}\r\nM\xfcller,7\r\n".encode("utf-8-sig"))
+    assert read(of_excel)
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from grader.errors import UsageError
+from grader.intake import lists
 from grader.model import Submission
 
 # Headings in lower case, without spaces, hyphens and underscores. The first that is there gives the student's id.
@@ -28,10 +29,7 @@ class Person:
 
 def read(path: Path) -> tuple[Person, ...]:
     """The people of a CSV with a heading. Raises `UsageError` when there is none, or no column of ids."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig", "replace")
-    except OSError as e:
-        raise UsageError(f"{path} cannot be opened ({e.strerror}): wanted a CSV with ids and names.") from e
+    text = lists.text(path, "ids and names")
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     rows = list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter))
