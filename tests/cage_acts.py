@@ -89,6 +89,12 @@ def hold_the_grader(stakes: Stakes) -> bool:
     return True
 
 
+def have_the_grader_signalled(stakes: Stakes) -> bool:
+    """By the kernel, of what can be read from a file: the owner of the file is whoever one says."""
+    ours, _theirs = socket.socketpair()
+    return fcntl.fcntl(ours, fcntl.F_SETOWN, stakes.bait.pid) == 0
+
+
 def make_a_queue(_: Stakes) -> bool:
     queue = LIBC.msgget(0, 0o1600)
     return bool(queue >= 0 and LIBC.msgctl(queue, 0, None) == 0)

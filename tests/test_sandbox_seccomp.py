@@ -113,6 +113,13 @@ def test_without_a_pid_namespace_only_the_worker_itself_may_be_signalled(machine
     assert decide(beside, machine, number(machine, "setpriority"), 0, 78) == REFUSE
 
 
+def test_no_file_signals_for_anybody(machine: str) -> None:
+    """Landlock keeps that from other processes only since Linux 6.12."""
+    program = seccomp.program(machine, 77, private_files=False)
+    calls = [("fcntl", 8), ("fcntl", 10), ("fcntl", 15), ("ioctl", 0x8901), ("ioctl", 0x8902)]
+    assert {decide(program, machine, number(machine, name), 3, what) for name, what in calls} == {REFUSE}
+
+
 def test_files_may_be_labelled_only_where_they_are_the_workers_own(machine: str) -> None:
     private, shared = (seccomp.program(machine, None, private_files=p) for p in (True, False))
     call = number(machine, "fchmod")
