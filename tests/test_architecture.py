@@ -256,7 +256,7 @@ def test_the_installed_command_checks_the_starter(installed: Path):
 
 @pytest.mark.slow
 def test_the_installed_command_has_the_attacks(installed: Path):
-    code = "from grader import hostile; print(hostile.suite(), len(hostile.cases(hostile.suite())))"
+    code = "from grader.doctor import hostile; print(hostile.suite(), len(hostile.cases(hostile.suite())))"
     found = run(sys.executable, "-P", "-c", code, cwd=installed, PYTHONPATH=str(installed))
     folder, count = found.stdout.split()
     assert (Path(folder), found.stderr) == (installed / "grader" / "attacks", "")

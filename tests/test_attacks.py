@@ -1,6 +1,6 @@
 """The attack suite in two arms: behind the walls each attack is refused, without them it is shown to work.
 
-Adding a case adds no code: see grader/hostile.py and the folders of attacks/.
+Adding a case adds no code: see grader/doctor/hostile.py and the folders of attacks/.
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from pathlib import Path
 
 import pytest
 
-from grader import attack, hostile, report, sandbox
-from grader.attack import Result
+from grader import report, sandbox
+from grader.doctor import attack, hostile
+from grader.doctor.attack import Result
+from grader.doctor.hostile import Case
+from grader.doctor.stage import CLEAN, stage
 from grader.errors import AssignmentError, SandboxUnavailable
-from grader.hostile import Case
 from grader.model import Gradebook, Scorecard, Verdict
 from grader.report import table
 from grader.sandbox import Sandbox, kernel
-from grader.stage import CLEAN, stage
 from tests import unguarded
 from tests.test_plugin import own_session
 from tests.unguarded import Range
@@ -49,7 +50,7 @@ def ids(case: Case) -> str:
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
     """The suite behind the walls, in a process of its own while the other arm is tried here."""
     out = tmp_path_factory.mktemp("attacks") / "results.json"
-    command = [sys.executable, "-m", "grader.attack", str(SUITE), "--json", str(out)]
+    command = [sys.executable, "-m", "grader.doctor.attack", str(SUITE), "--json", str(out)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive"}
     with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         yield process, out

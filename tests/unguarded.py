@@ -19,15 +19,15 @@ import torch
 
 from grader import assignment
 from grader.assignment import Limits
-from grader.attack import processes
+from grader.doctor.attack import processes
+from grader.doctor.hostile import Case, accomplice, handed_in, one_file
+from grader.doctor.stage import SECRET_VARIABLE, Stage
 from grader.errors import WorkerLost
-from grader.hostile import Case, accomplice, handed_in, one_file
 from grader.model import Scorecard, Submission, Verdict
 from grader.processes.crew import Crew, Source
 from grader.processes.origin import Zygote
 from grader.processes.process import Allowance, Unanswered, Worker
 from grader.report.table import FORMULA
-from grader.stage import SECRET_VARIABLE, Stage
 from grader.student import Student
 
 INPUT = torch.tensor([-1.0, 2.0])

@@ -29,7 +29,7 @@ def examine(
 
 def _attack() -> int:
     """Attack a judge on this machine; nothing outside a temporary folder is touched."""
-    from grader import attack  # torch comes with it
+    from grader.doctor import attack  # torch comes with it
 
     results = attack.attack()
     out.print(console.attacks(results))

@@ -13,7 +13,7 @@ from grader.model import Scorecard, Verdict
 from grader.text import plain
 
 if TYPE_CHECKING:
-    from grader.attack import Result
+    from grader.doctor.attack import Result
 
 COLOURS = {Verdict.PASSED: "green", Verdict.UNGRADED: "yellow", Verdict.SKIPPED: "dim", Verdict.INTERNAL: "magenta"}
 

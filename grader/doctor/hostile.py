@@ -19,9 +19,9 @@ from typing import Literal
 from pydantic import ValidationError
 
 from grader import content, intake
+from grader.doctor.stage import Stage
 from grader.errors import AssignmentError
 from grader.model import File, Submission, Value, Verdict
-from grader.stage import Stage
 
 REJECTED = "REJECTED"
 Tried = Literal["worker", "death", "lost", "classic", "stdout", "pytest", "unpack", "loaded"]

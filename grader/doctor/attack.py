@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from grader import assignment, report, sandbox
+from grader.doctor.hostile import REJECTED, Case, Protected, accomplice, cases, handed_in, one_file, suite
+from grader.doctor.stage import CLEAN, Stage, stage
 from grader.errors import UsageError
-from grader.hostile import REJECTED, Case, Protected, accomplice, cases, handed_in, one_file, suite
 from grader.model import Isolation, Scorecard
 from grader.plan import Plan
 from grader.scratch import Scratch
-from grader.stage import CLEAN, Stage, stage
 
 MORE_SECONDS = 2.0
 
@@ -211,7 +211,7 @@ def processes(scratch: Path) -> set[int]:
 
 
 def main() -> int:
-    """`python -m grader.attack FOLDER --json FILE`: run a suite, write the results; 1 when there is a problem."""
+    """`python -m grader.doctor.attack FOLDER --json FILE`: run a suite and write the results; 1 for a problem."""
     results = attack(Path(sys.argv[1]))
     Path(sys.argv[3]).write_text(json.dumps([r.to_body() for r in results]), encoding="utf-8")
     return int(any(r.problems for r in results))
