@@ -260,7 +260,8 @@ def test_the_death_of_the_zygote_is_our_fault(tmp_path: Path):
 
 
 def test_a_zygote_that_cannot_start_is_our_fault(tmp_path: Path):
-    with pytest.raises(WorkerLost, match="did not start"):
+    told = r"did not start: No module named 'no_such_module'\. .* install it there, not with `pip install --user`"
+    with pytest.raises(WorkerLost, match=told):
         Zygote(tmp_path, prelude=("no_such_module",))
 
 

@@ -149,10 +149,13 @@ class Zygote(Lent):
         """Wait until it can fork; once."""
         self._control.settimeout(START_SECONDS)
         try:
-            answer = json.loads(self._control.recv(65536))
+            answer = json.loads(self._control.recv(65536) or '{"lacking": "it ended before it could answer."}')
         except (OSError, ValueError) as e:
             self.close()
             raise WorkerLost(f"the zygote did not start: {e!r}") from e
+        if "lacking" in answer:
+            self.close()
+            raise WorkerLost(f"the zygote did not start: {answer['lacking']}")
         if "ready" not in answer:
             self.close()
             raise SandboxUnavailable(f"the sandbox could not be built: {answer.get('failed')}")

@@ -36,6 +36,10 @@ if TYPE_CHECKING:
 
 DESCRIPTORS = 3
 LAYERS = "--layers"  # no question has a network
+INSTALL = (
+    "Packages are read from {} alone where student code runs: install it there, not with `pip install --user`, and not "
+    "somewhere that PYTHONPATH or a .pth file names."
+)
 FEW = "--few"  # too few workers are to come for what makes each cheaper and takes a second
 
 
@@ -49,7 +53,11 @@ def main(arguments: list[str]) -> None:
         os._exit(1)
     options = {a for a in arguments[1:] if a.startswith("--")}
     modules = [a for a in arguments[1:] if a not in options]
-    warm(modules, networks=LAYERS not in options, few=FEW in options)
+    try:
+        warm(modules, networks=LAYERS not in options, few=FEW in options)
+    except ImportError as e:
+        control.send(json.dumps({"lacking": f"{e}. {INSTALL.format(sys.prefix)}"}).encode())
+        os._exit(1)
     control.send(json.dumps({"ready": os.getpid()}).encode())
     serve(control, ground)
     os._exit(0)  # libraries that tidy up at exit have much to say about it
