@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.errors import UsageError
 from grader.intake import lists
-from grader.lateness import DIGITS, Extension, Rules, attempt_key, keys
+from grader.lateness import DIGITS, Extension, Rules, attempt_key, folded, keys
 from grader.model import Submission
 
 ATTEMPT = ("attempt",)
@@ -31,6 +31,8 @@ def remarks(submissions: Sequence[Submission], rules: Rules) -> Iterator[str]:
             f"when {len(unknown)} of {len(handed_in)} were handed in is not known{said}: nothing is taken off them. "
             f"Give --times FILE, or --file-times for the files' own times."
         )
+    if rules.due is None and rules.policy.due is None and any(e.due is None for e in rules.extensions.values()):
+        yield "nothing says when it is due, so hours after that mean nothing: give --due, or dates of their own."
     known = {key for s in submissions for key in keys(s)}
     if strangers := sorted({key.partition("\0")[0] for key in (*rules.extensions, *rules.times)} - known):
         are = "is" if len(strangers) == 1 else "are"
@@ -84,7 +86,7 @@ def _hours(text: str, where: str) -> float:
 
 
 def _student(row: Mapping[str, str], where: str, known: Mapping[str, object], attempt: str = "") -> str:
-    student = _value(row, STUDENT).casefold()
+    student = folded(_value(row, STUDENT))
     student = attempt_key(student, attempt) if student and attempt else student
     if not student or student in known:
         raise UsageError(f"{where}: {'this student is listed twice' if student else 'there is no student'}.")

@@ -7,6 +7,7 @@ Without a time of handing in, or without a due date, nobody is late.
 from __future__ import annotations
 
 import math
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -120,7 +121,12 @@ def _after(due: datetime | None, hours: float) -> datetime | None:
 def keys(submission: Submission) -> Iterator[str]:
     """The ids by which a list may name whoever handed it in."""
     ids = (submission.student_id, submission.platform_id, *submission.members)
-    yield from dict.fromkeys(i.casefold() for i in ids if i)
+    yield from dict.fromkeys(folded(i) for i in ids if i)
+
+
+def folded(student: str) -> str:
+    """An id as lists are searched for it: whatever its case, and however its accents are encoded."""
+    return unicodedata.normalize("NFC", student).casefold()
 
 
 def attempt_key(student: str, attempt: str) -> str:

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import unicodedata
 import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -229,6 +230,22 @@ def test_of_several_attempts_the_best_grade_counts_after_lateness(
         assert note in kept.card.notes[0]
         assert attempts.alone(kept.card) in cards
         assert len(store.history(cards[0].assignment, "ada")) <= 2 * len(cards)
+
+
+def test_an_id_is_the_same_however_its_accents_are_encoded(tmp_path: Path):
+    path = tmp_path / "extensions.csv"
+    path.write_text(unicodedata.normalize("NFD", "student,hours\nJÖRG,24\n"), encoding="utf-8")
+    late = Submission("jörg", (), submitted_at=DUE + timedelta(days=1))
+    found = lateness.assessed(late, Rules(TEN, extensions=dates.extensions(path)))
+    assert found.lateness is not None
+    assert found.lateness.percent == 0
+    assert list(dates.remarks([found], Rules(TEN, extensions=dates.extensions(path)))) == []
+
+
+def test_hours_after_no_date_are_told_of():
+    on_time = Submission("ada", (), submitted_at=DUE)
+    (remark,) = dates.remarks([on_time], Rules(Policy(), extensions={"ada": Extension(hours=1)}))
+    assert "nothing says when it is due, so hours after that mean nothing" in remark
 
 
 def test_each_attempt_has_its_own_time_and_its_own_cost(tmp_path: Path):
