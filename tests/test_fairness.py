@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import typing
 from collections.abc import Callable
 
@@ -102,3 +103,37 @@ def test_what_a_newer_python_has_for_types_can_be_imported(monkeypatch: pytest.M
     shims.newer_typing()
     assert vars(typing)["override"](len) is len
     assert typing_extensions.ParamSpec("P").__name__ == "P"  # it works otherwise with some names of typing
+
+
+NEWER = """\
+type Pair = tuple[int, int]
+type Many[T] = list[T]
+class LeNet[T: nn.Module, *Ts](nn.Module):
+    kind: type[T]
+    def __init__(self, act: type[T] = nn.ReLU) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 6, 5), act(), nn.Flatten(), nn.Linear(6 * 28 * 28, 10))
+        print(f"made {"LeNet"}")
+    def forward(self, x):
+        def same[U](y: U) -> U: return y
+        return same(self.net(x))
+"""
+
+
+def test_type_parameters_and_printing_of_a_newer_python_cost_no_answer() -> None:
+    state = names(read(notebook_of(IMPORTS, NEWER), "q6_lenet"))["LeNet"]
+    assert state["state"] == "found", state
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python reads it as it is")
+def test_what_was_left_out_for_an_older_python_is_said() -> None:
+    body = read(notebook_of(IMPORTS, NEWER), "q6_lenet").body()
+    assert (
+        "line 3: type parameters need Python 3.12, and Python 3.11 reads this; they were left out." in body["notes"][2]
+    )
+    assert "Python 3.11 reads this; it may need a newer one. This statement was left out." in body["problems"][0]
+
+
+def test_a_line_that_only_prints_and_does_not_parse_is_left_out_alone() -> None:
+    text = network("LeNet").replace("        return", "        print(x.shape))\n        return")
+    assert names(read(notebook_of(IMPORTS, text), "q6_lenet"))["LeNet"]["state"] == "found"

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 import warnings
 from collections.abc import Callable
 
-from grader.source import nested
+from grader.source import nested, newer
 from grader.source.statements import PARSER_FAULTS, Place, Remark, Statement
 
 REPAIRS = 100  # places mended in one cell before the rest of it is given up; each costs one parse
@@ -25,6 +26,9 @@ ASSIGNED = re.compile(r"(\s*[\w\s,.\[\]]+=)\s*[!%]")
 RUN = re.compile(r"%run\s+(?:-\w+\s+)*[\"']?(?:\./)?(\w+)\.(?:py|ipynb)\b")
 INVISIBLE = str.maketrans({"\u00a0": " ", "\u3000": " ", "\u2003": " ", "\ufeff": None, "\u200b": None})
 CONTINUES = re.compile(r"[)\]}#\s]|(?:else|elif|except|finally)\b|$")
+PRINT = re.compile(r"\s+print\s*\(.*\)\s*(?:#.*)?$")
+PYTHON = f"Python {sys.version_info.major}.{sys.version_info.minor}"
+NEWER = "f-string"  # before what Python says of one that only a newer Python reads
 PYTHON_2 = ("Missing parentheses in call to", "multiple exception types must be parenthesized")
 
 
@@ -39,6 +43,7 @@ class Cell:
         self.notes: list[Remark] = []
         self.written: list[tuple[str, str, bool]] = []
         self.mended: set[str] = set()
+        self.types: frozenset[str] = frozenset()
 
     def place(self, line: int) -> Place:
         """A line of this cell."""
@@ -109,7 +114,8 @@ class Cell:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # "invalid escape sequence" is the student's own affair
-                    return ast.parse("\n".join(self.lines)).body
+                    tree = ast.parse("\n".join(self.lines))
+                return newer.Unevaluated(self.types).visit(tree).body if self.types else tree.body
             except SyntaxError as e:
                 if not self._mend(e):
                     return self._give_up(e.msg)
@@ -151,7 +157,18 @@ class Cell:
             return True
         if "character" in str(error.msg) and self._mend_all("invisible", lambda line: line.translate(INVISIBLE)):
             return True
-        return self._drop_statement(at, error)
+        return self._mend_types(at) or self._drop_statement(at, error)
+
+    def _mend_types(self, at: int) -> bool:
+        """Take out the type parameters of a newer Python; whether there were any."""
+        line, names = newer.older(self.lines[at])
+        if line == self.lines[at]:
+            return False
+        self.lines[at] = line
+        self.types |= names
+        told = f"type parameters need Python 3.12, and {PYTHON} reads this; they were left out."
+        self.notes.append(Remark(self.place(at + 1), told))
+        return True
 
     def _mend_all(self, what: str, change: Callable[[str], str]) -> bool:
         """Apply a change to every line, once; whether it changed anything."""
@@ -183,7 +200,18 @@ class Cell:
             self.notes.append(Remark(self.place(at + 1), f"the notebook command {line.strip()[:60]} was left out."))
 
     def _drop_statement(self, at: int, error: SyntaxError) -> bool:
-        """Blank the top-level statement that holds the error; False when there is nothing left to blank."""
+        """Blank the top-level statement that holds the error; False when there is nothing left to blank.
+
+        A line that only prints is left out alone: no answer needs it.
+        """
+        hint = " This is Python 2; Python 3 is wanted." if any(p in error.msg for p in PYTHON_2) else ""
+        hint = hint or (f" {PYTHON} reads this; it may need a newer one." if error.msg.startswith(NEWER) else "")
+        text = self.lines[at].strip()[:60]
+        told = Remark(self.place(at + 1), f"{error.msg}: {text!r}.{hint} This statement was left out.")
+        if PRINT.match(self.lines[at]):
+            self.lines[at] = self.lines[at][: -len(self.lines[at].lstrip())] + "pass"
+            self.problems.append(told)
+            return True
         starts = [i for i, line in enumerate(self.lines) if not CONTINUES.match(line)]
         first = max((i for i in starts if i <= at), default=0)
         while first - 1 in starts and self.lines[first - 1].startswith("@"):
@@ -194,9 +222,7 @@ class Cell:
         end = min((i for i in starts if i > body), default=len(self.lines))
         if not any(line.strip() for line in self.lines[first:end]):
             return False
-        hint = " This is Python 2; Python 3 is wanted." if any(p in error.msg for p in PYTHON_2) else ""
-        line = self.lines[at].strip()[:60]
-        self.problems.append(Remark(self.place(at + 1), f"{error.msg}: {line!r}.{hint} This statement was left out."))
+        self.problems.append(told)
         self._blank(first, end)
         return True
 

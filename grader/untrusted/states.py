@@ -91,7 +91,7 @@ def _of_several(reason: str, names: list[str], first: str) -> str:
 
 def joined(message: str, more: str) -> str:
     """A message with another sentence after it."""
-    return f"{message}. {more}"
+    return f"{message.removesuffix('.')}. {more}"
 
 
 def listed(layers: list[Layer]) -> str:
