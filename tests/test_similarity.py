@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grader import likeness, similarity
+from grader import likeness
+from grader.likeness import similarity
 from grader.model import File, Similarity, Submission
 
 NET = """

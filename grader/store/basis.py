@@ -24,8 +24,8 @@ NOTE = "torchgrader"  # the key of a data file's note; grader.data writes it
 MOST_HEADER = 1 << 20  # bytes: a header of ours has a few hundred
 # What of the engine asks, shows and carries, and gives no points; a module that is in doubt is not here.
 NO_GRADING = frozenset({
-    "assignments", "charts", "cli.py", "commands", "doctor", "handout.py", "likeness.py", "live", "lms", "pages.py",
-    "report", "reports", "similarity.py", "store", "terminal",
+    "assignments", "charts", "cli.py", "commands", "doctor", "handout.py", "likeness", "live", "lms", "pages.py",
+    "report", "reports", "store", "terminal",
 })  # fmt: skip
 
 

@@ -30,7 +30,7 @@ def keep(folder: Path, submissions: Sequence[Submission], about: About) -> Simil
 
     Who was not handed in this time is compared by the code that was kept of the last time.
     """
-    from grader import similarity  # it needs NumPy, which takes longer to load than pages to write
+    from grader.likeness import similarity  # it needs NumPy, which takes longer to load than pages to write
 
     starter = about.handout / "submission.py"
     given = starter.read_text(encoding="utf-8") if starter.is_file() else ""
