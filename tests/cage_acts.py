@@ -69,6 +69,12 @@ def lock_a_shared_region(_: Stakes) -> bool:
     return True
 
 
+def leave_a_hint_at_a_shared_file(_: Stakes) -> bool:
+    """Whoever opens it next finds the hint there."""
+    with LIBRARY_FILE.open("rb") as file:
+        return len(fcntl.fcntl(file, 1036, bytes(8))) == 8
+
+
 def limit_the_grader(stakes: Stakes) -> bool:
     resource.prlimit(stakes.bait.pid, resource.RLIMIT_CORE)
     return True

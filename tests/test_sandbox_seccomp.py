@@ -120,6 +120,17 @@ def test_no_file_signals_for_anybody(machine: str) -> None:
     assert {decide(program, machine, number(machine, name), 3, what) for name, what in calls} == {REFUSE}
 
 
+def test_no_file_is_marked_that_may_only_be_read(machine: str) -> None:
+    program = seccomp.program(machine, 77, private_files=False)
+    calls = [
+        ("fcntl", 1036),
+        ("fcntl", 1038),
+        *(("ioctl", request) for request in (0x40086602, 0x401C5820, 0x40806685)),
+    ]
+    assert {decide(program, machine, number(machine, name), 3, what) for name, what in calls} == {REFUSE}
+    assert decide(program, machine, number(machine, "fcntl"), 3, 1035) == seccomp.ALLOW  # to look at a hint
+
+
 def test_files_may_be_labelled_only_where_they_are_the_workers_own(machine: str) -> None:
     private, shared = (seccomp.program(machine, None, private_files=p) for p in (True, False))
     call = number(machine, "fchmod")

@@ -33,14 +33,14 @@ _THREAD = 0x00010000
 _NEW_NAMESPACES = 0x7E020080
 _SHARED_ANONYMOUS = 0x21
 _TERMINAL_INPUT = (0x5412, 0x541C)  # TIOCSTI, TIOCLINUX: type into the terminal that the grader was started from
-_OWNERS = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: as the next one
-_SIGNALS = (
-    8,
-    10,
-    15,
-)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: have the kernel signal anybody when there is something to read
+_OWNERS = (0x8901, 0x8902)  # FIOSETOWN, SIOCSPGRP: who is signalled, as below
+# FS_IOC_SETFLAGS, its 32-bit form, FS_IOC_FSSETXATTR, FS_IOC_SETVERSION, FS_IOC_ENABLE_VERITY: a file's owner may set
+# them where it may only be read.
+_MARKS = (0x40086602, 0x40046602, 0x401C5820, 0x40087602, 0x40806685)
 _URGENT = 0x1  # MSG_OOB: out of band on a local socket, which nothing uses and has had holes
 _LOCKS = (6, 7, 37, 38, 1024, 1026, 1031)  # fcntl: locks and leases on files that others read, and larger pipes
+_SIGNALS = (8, 10, 15)  # F_SETOWN, F_SETSIG, F_SETOWN_EX: have the kernel signal anybody about a file
+_HINTS = (1036, 1038)  # F_SET_RW_HINT, F_SET_FILE_RW_HINT: a number that the next reader of the file finds there
 
 Instruction = bytes
 Numbers = Mapping[str, tuple[int | None, int | None]]
@@ -172,8 +172,8 @@ def _bodies(own_pid: int | None) -> dict[str, list[Instruction]]:
         ],
         "sendto": in_band,
         "recvfrom": in_band,
-        "ioctl": [_op(_LOAD, _argument(1)), *_refuse((*_TERMINAL_INPUT, *_OWNERS)), _op(_RETURN, ALLOW)],
-        "fcntl": [_op(_LOAD, _argument(1)), *_refuse((*_LOCKS, *_SIGNALS)), _op(_RETURN, ALLOW)],
+        "ioctl": [_op(_LOAD, _argument(1)), *_refuse(_TERMINAL_INPUT + _OWNERS + _MARKS), _op(_RETURN, ALLOW)],
+        "fcntl": [_op(_LOAD, _argument(1)), *_refuse(_LOCKS + _SIGNALS + _HINTS), _op(_RETURN, ALLOW)],
     }
     if own_pid is not None:
         on_itself = [
