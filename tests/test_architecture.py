@@ -32,7 +32,7 @@ WITHOUT_TORCH = [
     "model",
     "recipe",
 ]
-WITHOUT_TORCH += ["plan", "report", "rubric", "statistics", "report.summary", "text", "judge.unjudged"]
+WITHOUT_TORCH += ["plan", "report", "assignment.rubric", "statistics", "report.summary", "text", "judge.unjudged"]
 WITHOUT_TORCH += ["store.basis", "pages", "terminal.progress", "store.remainder", "terminal.remembered", "store"]
 WITHOUT_TORCH += ["engines.bench"]  # it starts the zygotes before it imports torch, so that they do so side by side
 BESIDE_STUDENT_CODE = ["untrusted.zygote", "untrusted.fresh", "sandbox.ground", "sandbox.landlock", "sandbox.linux"]

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from grader import batch, engines, likeness, pages, rubric
-from grader.assignment import Assignment
+from grader import batch, engines, likeness, pages
+from grader.assignment import Assignment, rubric
 from grader.commands.shared import OK, SOME_INTERNAL, complain, make_folder, out, tell_doubles, tell_lapsed
 from grader.errors import StoreError, UsageError
 from grader.model import Judged, Scorecard, Submission
