@@ -405,6 +405,15 @@ def test_a_network_that_grows_with_the_batch_is_stopped_before_it_runs() -> None
         net.run(torch.zeros(8192, 3, 1, 1).expand(8192, *SHAPE))
 
 
+def test_a_step_that_torch_cannot_do_is_the_networks_fault() -> None:
+    """Pooling of truths has a shape and no kernel."""
+    ir, tensors = form()
+    ir["eval"]["nodes"].append(["aten.gt.Scalar", [{"node": 0}, 0], {}])
+    ir["eval"]["nodes"].append(["aten.max_pool2d.default", [last(ir["eval"]), [2, 2]], {}])
+    with pytest.raises(Refused, match="cannot be run: .*not implemented"):
+        rebuild(ir, tensors).run(torch.zeros(2, *SHAPE))
+
+
 VALUES: tuple[Any, ...] = (
     *(None, True, False, 0, 1, -1, 2, 7, 64, 1 << 31, 1 << 63, -(1 << 63), 10**30, 0.5, -1e308, float("nan")),
     *(float("inf"), "", "same", "x" * 999, [], [0], [1, 1], [-1, 400], [1 << 40] * 3, {}, {"node": 0}, {"node": 3}),

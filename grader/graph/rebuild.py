@@ -79,13 +79,18 @@ class Network(nn.Module):
     def run(self, x: Tensor) -> Tensor:
         """Scores of any number of images in evaluation mode, without gradients; the mode is afterwards as before.
 
-        A network of one batch size sees the images in batches of that size, the last one filled up with zeros.
+        A network of one batch size sees the images in batches of that size, the last one filled up with zeros. Raises
+        Refused where torch cannot do a step, which a measurement without content does not always tell.
         """
         training = self.training
         self.eval()
         try:
             with torch.inference_mode():
                 return torch.cat([self._padded(part) for part in torch.split(x, self.batch or self._caps.images)])
+        except RuntimeError as e:
+            if "allocate memory" in str(e):  # there is too little here
+                raise
+            raise Refused(f"the network cannot be run: {e}") from e
         finally:
             self.train(training)
 
