@@ -42,6 +42,14 @@ def test_another_shape_is_another_step() -> None:
     ]  # fmt: skip
 
 
+def test_between_equal_steps_those_of_a_kind_stand_side_by_side() -> None:
+    found = rows(("conv 3x3", (6, 30, 30)), ("max_pool", (6, 15, 15)), ("flatten", (1350,)), ("linear", (20,)))
+    assert [row[:2] for row in found] == [
+        ("conv", "conv 3x3"), ("max_pool", "max_pool"), ("", "flatten"), ("linear", "linear"),
+    ]  # fmt: skip
+    assert not any(same for _, _, same, _ in found)
+
+
 def test_parts_are_counted_by_the_whole_word() -> None:
     layers = [
         Layer(op=op, output_shape=(1,), parameters=0, flops=0) for op in ("conv2d 3x3", "depthwise conv2d 3x3", "silu")

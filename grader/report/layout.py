@@ -36,7 +36,7 @@ class Part:
 
 
 def rows(model: ModelResult) -> list[Row]:
-    """The captured steps beside those asked for, in order; equal ones side by side."""
+    """The captured steps beside those asked for, in order; equal ones side by side, between them those of a kind."""
     asked, layers = model.asked_layers, model.layers
     spellings = {(also, a.output_shape): (a.op, a.output_shape) for a in asked for also in a.also}
     wanted = [(a.op, a.output_shape) for a in asked]
@@ -51,8 +51,21 @@ def parts(model: ModelResult) -> list[Part]:
 
 
 def _rows(code: tuple[str, int, int, int, int], asked: Sequence[AskedLayer], layers: Sequence[Layer]) -> list[Row]:
-    kind, i, j, k, n = code
-    return [Row(a, layer, kind == "equal") for a, layer in zip_longest(asked[i:j], layers[k:n])]
+    tag, i, j, k, n = code
+    some_asked, some_layers = asked[i:j], layers[k:n]
+    if tag == "equal":
+        return [Row(a, layer, True) for a, layer in zip(some_asked, some_layers, strict=True)]
+    matcher = SequenceMatcher(None, [_kind(a) for a in some_asked], [_kind(s) for s in some_layers], autojunk=False)
+    return [
+        Row(a, layer, False)
+        for _, i, j, k, n in matcher.get_opcodes()
+        for a, layer in zip_longest(some_asked[i:j], some_layers[k:n])
+    ]
+
+
+def _kind(step: AskedLayer | Layer) -> str:
+    """The first word: `conv2d` of `conv2d 5x5, 3 -> 6`."""
+    return step.op.partition(" ")[0]
 
 
 def _is(layer: Layer, op: str) -> bool:
