@@ -410,7 +410,7 @@ def test_a_step_that_torch_cannot_do_is_the_networks_fault() -> None:
     ir, tensors = form()
     ir["eval"]["nodes"].append(["aten.gt.Scalar", [{"node": 0}, 0], {}])
     ir["eval"]["nodes"].append(["aten.max_pool2d.default", [last(ir["eval"]), [2, 2]], {}])
-    with pytest.raises(Refused, match="cannot be run: .*not implemented"):
+    with pytest.raises(Refused, match=r"cannot be run: .*not implemented"):
         rebuild(ir, tensors).run(torch.zeros(2, *SHAPE))
 
 
