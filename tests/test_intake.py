@@ -13,10 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from grader import dates, intake
+from grader import intake
 from grader.errors import UsageError
 from grader.intake import CAPS, collect, take
 from grader.intake.folders import read_file
+from grader.lateness import dates
 from grader.lms import roster
 from grader.model import Submission
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from grader import assignment, dates, lateness
+from grader import assignment, lateness
 from grader.errors import AssignmentError, UsageError
 from grader.intake import collect
-from grader.lateness import Extension, Policy, Rules
+from grader.lateness import Extension, Policy, Rules, dates
 from grader.lms import incoming, outgoing
 from grader.lms.platform import Choices
 from grader.lms.sheet import Sheet

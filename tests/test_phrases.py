@@ -27,7 +27,7 @@ REFERENCE = ROOT / "reference" / "cnn-cifar10" / "zh-TW.toml"
 SPEAKING = (  # the engine's modules whose words reach a student
     "captured compare expectations graph/capture graph/encoding graph/habits graph/measure graph/observation "
     "graph/tracing intake/__init__ intake/entries intake/folders intake/handed intake/zips judge/cards judge/judge "
-    "judge/fixtures judge/outcomes judge/plugin lateness measurement/measurements measurement/networks "
+    "judge/fixtures judge/outcomes judge/plugin lateness/__init__ measurement/measurements measurement/networks "
     "measurement/outcomes measurement/practice measurement/testimony processes/advice processes/exchange "
     "processes/process processes/station source/cells source/decoding source/files source/flow live/here live/names "
     "source/notebook source/effects source/pieces source/reasons source/running source/settings source/siblings "

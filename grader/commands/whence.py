@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from grader import dates, intake, lateness
+from grader import intake, lateness
 from grader.assignment import Assignment
 from grader.commands.shared import complain, out
 from grader.errors import UsageError
-from grader.lateness import Policy, Rules
+from grader.lateness import Policy, Rules, dates
 from grader.lms import incoming
 from grader.model import Submission
 
