@@ -64,9 +64,8 @@ class OneBatch:
 def _as_it_came(found: Captured) -> CapturedNetwork:
     """A network that is equal to none that is written otherwise."""
     graph = json.dumps(found.ir, sort_keys=True)
-    return CapturedNetwork(
-        found.ir, found.tensors, hashlib.sha256(graph.encode()).hexdigest(), digest_of("", found.tensors)
-    )
+    fingerprint = hashlib.sha256(graph.encode()).hexdigest()
+    return CapturedNetwork(fingerprint, digest_of("", found.tensors), found.ir, found.tensors)
 
 
 def _measured(question: Question, source: Future[Outcome] | Exception) -> Measured:

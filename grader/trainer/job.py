@@ -18,13 +18,19 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class CapturedNetwork:
-    """A network as captured, with the digests of its canonical form and of its weights; see `captured`."""
+class NamedNetwork:
+    """A network by the digests of its canonical form and of its weights: enough to find what was trained before."""
+
+    fingerprint: str
+    weights_digest: str
+
+
+@dataclass(frozen=True, eq=False)
+class CapturedNetwork(NamedNetwork):
+    """A network as captured; see `captured`."""
 
     ir: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
-    fingerprint: str
-    weights_digest: str
 
 
 @dataclass(frozen=True)
@@ -40,10 +46,11 @@ class PythonNetwork:
 class Job:
     """One network to train by a recipe, or to let learn one batch by heart. Wall time counts from the job's start.
 
-    With a `probe`, a copy of some test images that it transforms is scored as well; see grader.honesty.
+    With a `probe`, a copy of some test images that it transforms is scored as well; see grader.honesty. One that is
+    only named can be remembered, and not trained.
     """
 
-    network: CapturedNetwork | PythonNetwork
+    network: NamedNetwork | PythonNetwork
     recipe: Recipe
     seed: int = 0
     what: Literal["train", "overfit"] = "train"
@@ -73,11 +80,11 @@ def captured(ir: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> CapturedNe
     """A captured network with its digests. Raises grader.graph.rebuild.Refused."""
     from grader.graph import canonical
 
-    return CapturedNetwork(ir, tensors, *canonical.digests(ir, tensors))
+    return CapturedNetwork(*canonical.digests(ir, tensors), ir, tensors)
 
 
-def identity(network: CapturedNetwork | PythonNetwork) -> list[Any]:
+def identity(network: NamedNetwork | PythonNetwork) -> list[Any]:
     """What tells a network, initial weights included, from any other."""
-    if isinstance(network, CapturedNetwork):
+    if isinstance(network, NamedNetwork):
         return [network.fingerprint, network.weights_digest]
     return [hashlib.sha256(network.path.read_bytes()).hexdigest(), network.name, network.seed]
