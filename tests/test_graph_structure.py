@@ -208,6 +208,29 @@ def test_global_pooling_is_found_in_every_spelling(squeeze: str) -> None:
     assert len(structure.global_poolings(steps)) == len(structure.poolings(steps)) == 1
 
 
+POOLED = {
+    "reshape and maximum": ("max_pool2d", lambda x: x.reshape(len(x), 8, 4, 2, 4, 2).amax((3, 5))),
+    "view and mean": ("avg_pool2d", lambda x: x.view(-1, 8, 4, 2, 4, 2).mean(dim=(-3, -1))),
+    "unfold and mean": ("avg_pool2d", lambda x: x.unfold(2, 2, 2).unfold(3, 2, 2).mean((4, 5))),
+    "rows that lie apart": ("", lambda x: x.reshape(len(x), 8, 2, 4, 4, 2).amax((2, 5))),
+}
+
+
+@pytest.mark.parametrize("spelling", POOLED)
+def test_pooling_is_found_however_the_windows_are_cut(spelling: str) -> None:
+    wanted, pool = POOLED[spelling]
+
+    class Pooling(nn.Module):
+        def forward(self, x):
+            return pool(x)
+
+    steps = steps_of(Small(Pooling()))
+    found = [s for s in structure.poolings(steps) if s.op in ("max_pool2d", "avg_pool2d")]
+    assert [(s.op, steps[s.inputs[0]].shape, s.shape) for s in found] == [(wanted, (8, 8, 8), (8, 4, 4))][
+        : bool(wanted)
+    ]
+
+
 def test_clamps_are_relus() -> None:
     class Clamps(nn.Module):
         def forward(self, x):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 
@@ -48,6 +48,8 @@ RESHAPES = frozenset({"reshape", "reshape_as", "flatten", "unflatten", "squeeze"
 NOTHING = frozenset({"dropout", "feature_dropout", "alpha_dropout", "contiguous", "clone", "alias", "detach", "to"})
 PADS = frozenset({"pad", "constant_pad_nd"})
 SPATIAL = 3  # channels, rows, columns
+OVER_WINDOWS = {"amax": "max_pool2d", "mean": "avg_pool2d"}
+NO_WINDOWS: tuple[int, tuple[int, ...]] = (0, ())
 
 
 # --- single steps -------------------------------------------------------------------------------------------------
@@ -66,7 +68,39 @@ def depthwise(steps: Steps) -> Steps:
 def poolings(steps: Steps) -> Steps:
     """Max and average poolings, adaptive and global ones included."""
     found = {s.id for s in global_poolings(steps)}
-    return tuple(s for s in steps if s.op in WINDOWS | ADAPTIVE or s.id in found)
+    told = (_over_windows(steps, s) or s for s in steps)
+    return tuple(s for s in told if s.op in WINDOWS | ADAPTIVE or s.id in found)
+
+
+def _over_windows(steps: Steps, step: Step) -> Step | None:
+    """A maximum or mean over the windows that a reshape or two unfolds make, in the words of torch's own pooling."""
+    pooled = OVER_WINDOWS.get(step.op)
+    if pooled is None or not step.inputs:
+        return None
+    cut = steps[step.inputs[0]]
+    dims = {d % (len(cut.shape) + 1) for d in step.arguments.get("dim") or ()}
+    whole, window = _reshaped(steps, cut) if dims == {3, 5} else _unfolded(steps, cut) if dims == {4, 5} else NO_WINDOWS
+    if not window or len(step.shape) != SPATIAL:
+        return None
+    return replace(step, op=pooled, inputs=(whole,), arguments={"kernel_size": window})
+
+
+def _reshaped(steps: Steps, cut: Step) -> tuple[int, tuple[int, ...]]:
+    """What a reshape to (channels, rows, p, columns, q) cuts into windows of p x q, and these; `NO_WINDOWS`."""
+    if cut.op != "reshape" or len(cut.shape) != 5 or not cut.inputs:
+        return NO_WINDOWS
+    channels, rows, p, columns, q = cut.shape
+    fits = steps[cut.inputs[0]].shape == (channels, rows * p, columns * q)
+    return (cut.inputs[0], (p, q)) if fits else NO_WINDOWS
+
+
+def _unfolded(steps: Steps, cut: Step) -> tuple[int, tuple[int, ...]]:
+    """What two unfolds, of rows and then of columns, cut into windows, and these; `NO_WINDOWS` for anything else."""
+    rows = steps[cut.inputs[0]] if cut.op == "unfold" and cut.inputs else cut
+    dims = [s.arguments.get("dimension", 0) % 4 for s in (rows, cut)]
+    if rows is cut or rows.op != "unfold" or not rows.inputs or len(cut.shape) != 5 or dims != [2, 3]:
+        return NO_WINDOWS
+    return rows.inputs[0], (rows.arguments["size"], cut.arguments["size"])
 
 
 def global_poolings(steps: Steps) -> Steps:
