@@ -12,7 +12,7 @@ import torch.nn.functional as F
 import typing_extensions
 from torch import Tensor
 
-from grader.untrusted import building, shims
+from grader.untrusted import building, makers, shims
 from grader.untrusted.answers import run_layer
 from grader.untrusted.building import NotAnAnswer
 from tests.read import names, notebook_of, read
@@ -137,3 +137,24 @@ def test_what_was_left_out_for_an_older_python_is_said() -> None:
 def test_a_line_that_only_prints_and_does_not_parse_is_left_out_alone() -> None:
     text = network("LeNet").replace("        return", "        print(x.shape))\n        return")
     assert names(read(notebook_of(IMPORTS, text), "q6_lenet"))["LeNet"]["state"] == "found"
+
+
+# ----------------------------------------------------------------------------------------------------- other packages
+
+
+def test_a_network_of_the_book_is_read_without_its_package() -> None:
+    text = """\
+class LeNet(d2l.Classifier):
+    def __init__(self, lr=0.1, num_classes=10):
+        super().__init__()
+        self.save_hyperparameters()
+        self.net = nn.Sequential(nn.LazyConv2d(6, 5), nn.ReLU(), nn.Flatten(), nn.LazyLinear(self.num_classes))
+"""
+    reading = read(notebook_of(IMPORTS, "from d2l import torch as d2l", text), "q6_lenet")
+    made = makers.made(reading.network("LeNet"), (3, 32, 32), 10, 0)
+    assert made.model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_a_name_that_a_package_lacks_is_told_without_its_place_on_this_machine() -> None:
+    state = names(read(notebook_of(IMPORTS, "from torch.nn import Relu", "relu = Relu()"), "q2_relu"))["relu"]
+    assert state["message"] == "cannot import name 'Relu' from 'torch.nn'"

@@ -58,6 +58,8 @@ def described(error: BaseException) -> dict[str, str]:
         text = str(error)
     except BaseException:  # noqa: BLE001  # an exception of a student's may fail to print
         text = "(it cannot be printed)"
+    if isinstance(error, ImportError) and error.path and not _is_students(error.path):
+        text = text.replace(f" ({error.path})", "")  # a place on this machine
     frames = [f for f in traceback.extract_tb(error.__traceback__) if _is_students(f.filename)]
     if isinstance(error, SyntaxError) and error.lineno and not frames:
         text = f"{error.msg} (line {error.lineno})"

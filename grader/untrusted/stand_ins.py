@@ -20,7 +20,7 @@ from torch import nn
 STAND_INS = frozenset(
     "matplotlib mpl_toolkits pylab seaborn plotly bokeh tqdm progressbar tensorboard tensorboardX torchsummary "
     "torchinfo torchviz hiddenlayer torchview netron visdom wandb IPython ipywidgets google prettytable tabulate "
-    "termcolor colorama thop ptflops fvcore pytz pytorch_lightning lightning torchmetrics".split()
+    "termcolor colorama thop ptflops fvcore pytz pytorch_lightning lightning torchmetrics d2l".split()
 )
 """Packages around an answer: for drawing, progress, logging and tables. No layer or network is built of them."""
 
@@ -70,6 +70,7 @@ class StandInModule(ModuleType):
         return Inert()
 
 
+BOOK = "d2l"
 LIGHTNING = frozenset({"pytorch_lightning", "lightning"})
 DOTTED = frozenset({"easydict", "addict", "munch", "ml_collections", "box", "dotmap"})
 
@@ -127,6 +128,33 @@ class LightningModules(StandInModule):
     LightningModule = LightningModule
 
 
+class BookModule(LightningModule):
+    """A network as the book "Dive into Deep Learning" has it: its arguments are attributes, `net` is its forward."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ARG002  # of the book's plots
+        super().__init__()
+
+    def save_hyperparameters(self, ignore: Iterable[str] = ()) -> None:
+        """The arguments that the constructor was called with, as attributes."""
+        given = sys._getframe(1).f_locals  # noqa: SLF001  # the book's own looks there
+        for name in given.keys() - {"self", "__class__", *ignore}:
+            setattr(self, name, given[name])
+
+    def forward(self, X: Any) -> Any:  # noqa: N803  # the book's name
+        """What the network's own does not say."""
+        return self.net(X)
+
+
+class BookModules(StandInModule):
+    """The book's package, inert but for the classes that networks derive from."""
+
+    Module = Classifier = BookModule
+
+    def __getattr__(self, name: str) -> Any:
+        """`from d2l import torch as d2l` gives the same again."""
+        return self if name == "torch" else super().__getattr__(name)
+
+
 class StandIns(MetaPathFinder, Loader):
     """The last finder on `sys.meta_path`: gives inert modules for packages that are not installed.
 
@@ -154,6 +182,9 @@ class StandIns(MetaPathFinder, Loader):
         if spec.name.partition(".")[0] in LIGHTNING:
             self._say(f"{spec.name.partition('.')[0]} is not here: its LightningModule counts as an nn.Module")
             return LightningModules(spec.name)
+        if spec.name.partition(".")[0] == BOOK:
+            self._say(f"{BOOK} is not here: its Module and Classifier count as an nn.Module")
+            return BookModules(spec.name)
         if spec.name.partition(".")[0] in DOTTED:
             return DottedModule(spec.name)
         return StandInModule(spec.name)
