@@ -101,6 +101,17 @@ def test_disk_is_judged_by_what_is_free(monkeypatch: pytest.MonkeyPatch, free: i
     assert doctor._disk(Path("/")).status == status
 
 
+def test_a_package_that_workers_cannot_read_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert doctor._torch().status is Status.PASS
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "torch", raising=False)
+    found = doctor._torch()
+    assert (found.status, f"torch lies in {tmp_path}, which" in found.detail) == (Status.FAIL, True)
+    assert sys.prefix in found.remedy
+
+
 @pytest.mark.slow
 def test_it_does_not_import_torch() -> None:
     code = "import sys; from grader import doctor; doctor.examine(); print('torch' in sys.modules)"

@@ -125,12 +125,21 @@ def _torch() -> Finding:
     """The versions of torch and torchvision, from their metadata: an import takes seconds."""
     versions = {}
     for name in ("torch", "torchvision"):
-        if importlib.util.find_spec(name) is None:
+        spec = importlib.util.find_spec(name)
+        if spec is None:
             return Finding(
                 name="torch",
                 status=Status.FAIL,
                 detail=f"{name} is not installed",
                 remedy=f"Install {name}, CPU or CUDA.",
+            )
+        place = Path(spec.origin or "")
+        if not any(place.is_relative_to(prefix) for prefix in (sys.prefix, sys.base_prefix)):
+            return Finding(
+                name="torch",
+                status=Status.FAIL,
+                detail=f"{name} lies in {place.parent.parent}, which is not read where student code runs",
+                remedy=f"Install {name} into {sys.prefix}, not with `pip install --user`.",
             )
         versions[name] = importlib.metadata.version(name)
     return Finding(name="torch", status=Status.PASS, detail=", ".join(f"{n} {v}" for n, v in versions.items()))

@@ -223,5 +223,6 @@ def _by_how_much(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """A worker's words as the beginning of a sentence."""
-    return text[:1].upper() + text[1:] if text.startswith(("the ", "nothing ")) else text
+    """A worker's words as a sentence: its first letter, where that begins no name, and its full stop."""
+    begun = text[:1].upper() + text[1:] if text.startswith(("the ", "nothing ")) else text
+    return f"{begun}." if begun and begun[-1] not in ".!?:…" else begun
