@@ -141,8 +141,9 @@ class BookModule(LightningModule):
             setattr(self, name, given[name])
 
     def forward(self, X: Any) -> Any:  # noqa: N803  # the book's name
-        """What the network's own does not say."""
-        return self.net(X)
+        """The forward of a network that has none of its own."""
+        net: Any = self.net
+        return net(X)
 
 
 class BookModules(StandInModule):

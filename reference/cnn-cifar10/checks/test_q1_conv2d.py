@@ -19,7 +19,9 @@ def check_other_inputs(student, reference, name, seed):
         x = uniform((batch, 16, height, width), generator)
         weights = draw_weights(KERNELS[name], generator)
         wanted = reference.run(name, x, weights=weights)
-        same(student.run(name, x, weights=weights), wanted, f"The output of {name} for an input of {tuple(x.shape)}")
+        turned = reference.run(name, x, weights=weights | {"weight": weights["weight"].flip(2, 3)})
+        found, what = student.run(name, x, weights=weights), f"The output of {name} for an input of {tuple(x.shape)}"
+        same(found, wanted, what, mistakes={"the layer with its windows turned round": turned})
 
 
 def draw_weights(kernel, generator):

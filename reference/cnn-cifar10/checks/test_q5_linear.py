@@ -16,4 +16,7 @@ def test_linear_batch_sizes(student, reference, seed):
     for batch in (1, 7, 64):
         x = uniform((batch, 20), generator)
         wanted = reference.run("linear", x, weights=weights)
-        same(student.run("linear", x, weights=weights), wanted, f"The output of linear for a batch of {batch}")
+        reshaped = x @ weights["weight"].reshape(20, 30) + weights["bias"]
+        others = {"reshaping the weight, where it must be transposed,": reshaped}
+        found, what = student.run("linear", x, weights=weights), f"The output of linear for a batch of {batch}"
+        same(found, wanted, what, mistakes=others)
