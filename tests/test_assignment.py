@@ -57,6 +57,11 @@ def test_a_tiny_assignment_has_the_defaults(tmp_path):
         ("points = 2", "points = -2", "questions.0.checks.test_double.points"),
         ('id = "tiny"', 'id = "Tiny Assignment"', "id: "),
         ('id = "q1"', 'id = "1"', "questions.0.id"),
+        (
+            '{ name = "double" }',
+            '{ name = "double", aliases = ["twice("] }',
+            "aliases.0: 'twice(' is no regular expression",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place(tmp_path, old, new, words):

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from grader.model import AskedLayer, Points, Value, Visibility, Window
 
+
+def _regular(pattern: str) -> str:
+    """A regular expression, or ValueError: in a worker it would be taken for the student's fault."""
+    try:
+        re.compile(pattern)
+    except re.error as e:
+        raise ValueError(f"{pattern!r} is no regular expression ({e})") from e
+    return pattern
+
+
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+Pattern = Annotated[str, AfterValidator(_regular)]
 
 
 class Limits(Value):
@@ -59,7 +71,7 @@ class Answer(Value):
 
     name: Identifier
     kind: Literal["layer", "model"] = "layer"
-    aliases: tuple[str, ...] = ()
+    aliases: tuple[Pattern, ...] = ()
     window: Window | None = None
     role: Role | None = None
 
@@ -69,7 +81,7 @@ class Explanation(Value):
 
     name: Identifier
     points: Points
-    headings: tuple[str, ...] = ()
+    headings: tuple[Pattern, ...] = ()
 
 
 class Network(Value):

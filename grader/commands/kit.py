@@ -28,7 +28,7 @@ def hand_out(
     for name in names:
         out.print(f"  {name}", soft_wrap=True)
     out.print(
-        f"{output}: {len(names)} files with {public} public checks; the {hidden} hidden checks are counted in "
+        f"{output}: {len(names)} files; public checks: {public}; hidden checks: {hidden}, counted in "
         f"{spec.id}/assignment.toml and not named.",
         soft_wrap=True,
     )
