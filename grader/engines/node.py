@@ -100,6 +100,8 @@ def _end_with_caller() -> None:
     """When stdin closes, the main thread is interrupted, in a blocking read as well."""
     caller = threading.main_thread().ident
     assert caller is not None  # noqa: S101  # it runs
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # Ray blocks it, and whoever is started inherits that
 
     def watch() -> None:
         os.read(0, 1)  # not through sys.stdin: its lock would be held when the interpreter ends
