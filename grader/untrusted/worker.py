@@ -217,8 +217,3 @@ class Desk:
         """What a name is bound to that should be a network, and what is to be said of how it was found."""
         assert self._reading is not None  # noqa: S101  # the judge loads first
         return self._reading.network(name), self._reading.told(name)
-
-
-def recipe_body(recipe: Recipe) -> dict[str, Any]:
-    """A recipe as a request carries it."""
-    return dataclasses.asdict(recipe)
