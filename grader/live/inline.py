@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from html import escape
 
 from grader.model import CheckResult, QuestionResult, Verdict
-from grader.report import phrases, summary
+from grader.report import failures, phrases, summary
 from grader.report.wording import strings
 from grader.text import plain
 
@@ -55,9 +55,9 @@ class Checked:
         lines = []
         for question in self.questions:
             lines.append(self._heading(question))
-            for check, said in _said_once(question):
+            for check, said in failures.said_once(question):
                 lines.append(f"  {word(check.verdict, self.lang):<13} {plain(check.title)}")
-                lines += [f"  {'':13} {line}" for line in said.splitlines()]
+                lines += [f"  {'':13} {line}" for line in plain(said).splitlines()]
         return "\n".join([*lines, self.conclusion, self.no_grade])
 
     def _repr_html_(self) -> str:
@@ -74,22 +74,13 @@ class Checked:
     def _rows(self, question: QuestionResult) -> Iterator[str]:
         head = f'<th colspan="2" scope="colgroup" style="{CELL}">{escape(self._heading(question))}</th>'
         yield f'<tr style="{PLAIN}">{head}</tr>'
-        for check, said in _said_once(question):
-            yield _row(check, word(check.verdict, self.lang), said)
+        for check, said in failures.said_once(question):
+            yield _row(check, word(check.verdict, self.lang), plain(said))
 
 
 def word(verdict: Verdict, lang: str) -> str:
     """What a verdict is called: in English as it is written everywhere."""
     return verdict.value if lang == phrases.ENGLISH else strings(lang)(f"verdict.{verdict}")
-
-
-def _said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:
-    """Each check with its message, unless the one before said the same; why one was skipped stands right above it."""
-    last = ""
-    for check in question.checks:
-        said = check.message if check.message != last and check.verdict is not Verdict.SKIPPED else ""
-        last = check.message or last
-        yield check, plain(said)
 
 
 def _row(check: CheckResult, verdict: str, said: str) -> str:

@@ -1,7 +1,8 @@
-"""What a student can do something about: the checks of a question that did not pass, equal outcomes together."""
+"""How the checks of a question ended, as a student reads it: equal failures together, and each message once."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from grader.model import CheckResult, Difference, OwnLine, QuestionResult, Verdict, Window
@@ -62,3 +63,12 @@ def failures(question: QuestionResult) -> list[Failure]:
 def untried(question: QuestionResult) -> list[CheckResult]:
     """Checks that were not run because another did not pass."""
     return [check for check in question.checks if check.verdict is Verdict.SKIPPED]
+
+
+def said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:
+    """Each check with its message, unless the one before said the same; why one was skipped stands right above it."""
+    last = ""
+    for check in question.checks:
+        said = check.message if check.message != last and check.verdict is not Verdict.SKIPPED else ""
+        last = check.message or last
+        yield check, said

@@ -15,7 +15,6 @@ from rich.text import Text
 from grader.assignment import Assignment
 from grader.model import (
     Baseline,
-    CheckResult,
     Conclusion,
     ModelResult,
     OwnLine,
@@ -24,7 +23,7 @@ from grader.model import (
     Verdict,
     Visibility,
 )
-from grader.report import phrases, summary
+from grader.report import failures, phrases, summary
 from grader.report.phrases import Phrases
 from grader.report.wording import Strings, strings
 from grader.terminal.console import COLOURS
@@ -84,7 +83,7 @@ def _table(card: Scorecard, tongue: Tongue) -> Table:
         title = Text(question.title, style="bold")
         title.append("".join(f"\n{plain(tongue.say(line))}" for line in _taken(question)), style="not bold dim")
         table.add_row(tongue.count(question), title, points)
-        for check, message in _said_once(question):
+        for check, message in failures.said_once(question):
             what = Text(check.title)
             if message:
                 what.append("\n" + plain(message), style="dim" if check.verdict is Verdict.PASSED else "yellow")
@@ -101,15 +100,6 @@ def _taken(question: QuestionResult) -> Iterator[str]:
         if TAKEN.match(line) and not PLAINLY.fullmatch(line):
             answer, _, rule = line.partition(": ")
             yield rule if answer in rule else line
-
-
-def _said_once(question: QuestionResult) -> Iterator[tuple[CheckResult, str]]:
-    """Each check with its message, unless the one before said the same; why one was skipped stands right above it."""
-    last = ""
-    for check in question.checks:
-        said = check.message if check.message != last and check.verdict is not Verdict.SKIPPED else ""
-        last = check.message or last
-        yield check, said
 
 
 # --------------------------------------------------------------------------------------------------------- networks
