@@ -14,7 +14,6 @@ import pytest
 from grader import assignment, statistics
 from grader.assignment import Assignment
 from grader.data import DataSet
-from grader.graph.capture import Captured
 from grader.measurement import Measured, Measurements, OneBatch
 from grader.model import Verdict
 from grader.processes.crew import Crew
@@ -166,31 +165,6 @@ def test_a_class_costs_its_distinct_networks_and_a_regrade_nothing(
     assert wrong
     assert all(m.label != m.predicted and m.image for m in wrong)
     assert [one.flags for one in found.values()] == [()] * len(CLASS)
-
-
-@pytest.mark.parametrize("harm", [None, b"", b"{}"])
-def test_a_reference_whose_trainings_are_known_is_not_written_down_again(
-    measure: Measure, lenets: Assignment, drawn: DataSet, monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
-    harm: bytes | None,
-):  # fmt: skip
-    asked: list[str] = []
-    usual = Reference.captured
-
-    def captured(self: Reference, file: str, name: str, more: int = 0) -> Captured:
-        asked.append(file)
-        return usual(self, file, name, more)
-
-    monkeypatch.setattr(Reference, "captured", captured)
-    results = []
-    for _ in range(2):
-        asked.clear()
-        with Counting(drawn, cache=tmp_path) as trainer:
-            results.append(measure(lenets, trainer, {"dan": AVERAGE})["dan"].result)
-        for kept in tmp_path.glob("*.name.safetensors") if harm is not None else ():
-            kept.write_bytes(harm)
-    assert asked == (["week8_net"] if harm is None else ["q6_lenet", "week8_net"])
-    assert trainer.trained == 0
-    assert results[0] == results[1]
 
 
 @pytest.mark.parametrize("source", ["", "import torch\n" + MAX.replace("84, 10", "84, 7")])

@@ -23,7 +23,7 @@ from grader.processes.process import Unanswered
 from grader.recipe import Recipe
 from grader.reference import Reference
 from grader.student import Student
-from grader.trainer import CapturedNetwork, Job, NamedNetwork, Outcome, Trainer
+from grader.trainer import CapturedNetwork, Job, Outcome, Trainer
 
 WAITING_THREADS = 16  # they only wait: one for each submission in flight
 FROM_GRAPH = "trained from its graph"
@@ -101,32 +101,22 @@ class Measurements:
     def _solutions(self, question: Question, recipe: Recipe) -> Iterator[Future[Outcome]]:
         """The reference, and from more seeds; a quick look and an accuracy that is only shown do without those."""
         for more in MORE_SEEDS if recipe.graded else ():
-            self._solution(question, recipe, more)  # here, because only one thread may draw weights
+            name = question.answers[0].name
+            self._networks.of_reference(question.id, name, more)  # here, because only one thread may draw weights
         yield self._submit_solution(question, recipe)
         if recipe.graded and self._speed == "full":
             for more in range(1, self._assignment.seeds.reference_trainings):
                 yield self._submit_solution(question, recipe, more)
 
     def _submit_solution(self, question: Question, recipe: Recipe, more: int = 0) -> Future[Outcome]:
-        return self._trainer.submit(self._solution(question, recipe, more))
-
-    def _solution(self, question: Question, recipe: Recipe, more: int) -> Job:
-        """The reference's training. The network is only named where that is known."""
-        name = question.answers[0].name
-        job = self._job(self._networks.named(question.id, name, more), recipe, more=more)
-        if self._trainer.remembers(job):
-            return job
-        return replace(job, network=self._networks.of_reference(question.id, name, more))
+        return self._submit(self._networks.of_reference(question.id, question.answers[0].name, more), recipe, more=more)
 
     def _submit(
         self, network: CapturedNetwork, recipe: Recipe, what: Literal["train", "overfit"] = "train", more: int = 0
     ) -> Future[Outcome]:
-        return self._trainer.submit(self._job(network, recipe, what, more))
-
-    def _job(
-        self, network: NamedNetwork, recipe: Recipe, what: Literal["train", "overfit"] = "train", more: int = 0
-    ) -> Job:
-        return Job(network, recipe, self._assignment.seeds.training + more, what, probe=self._probe)
+        return self._trainer.submit(
+            Job(network, recipe, self._assignment.seeds.training + more, what, probe=self._probe)
+        )
 
     def _train(self, network: CapturedNetwork, recipe: Recipe, name: str, more: int = 0) -> Future[Outcome]:
         """The student's own network: an outcome that is none becomes the exception that says so."""

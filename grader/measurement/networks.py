@@ -1,7 +1,7 @@
 """The networks that a measurement trains, ready for the trainer: the student's, the reference's, the baselines'.
 
-To write down an EfficientNet takes seconds of processor time. The reference's is the same in each grading, so its
-digests are kept beside what was trained: where that is known, the network itself is not needed.
+To write down an EfficientNet takes seconds of processor time. The reference's is the same in each grading, so it is
+kept beside what was trained.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from grader import data as datasets
 from grader.assignment import Assignment, BaselineSpec
@@ -21,7 +22,7 @@ from grader.processes.process import Unanswered
 from grader.reference import Reference
 from grader.store import basis
 from grader.student import Student
-from grader.trainer import CapturedNetwork, NamedNetwork, captured
+from grader.trainer import CapturedNetwork, captured
 
 
 def of_student(student: Student, name: str, more: int = 0) -> CapturedNetwork:
@@ -36,7 +37,7 @@ def of_student(student: Student, name: str, more: int = 0) -> CapturedNetwork:
 class Networks:
     """The reference's networks and its baselines, made ready once, and the student's baselines.
 
-    The names of the reference's are kept in `folder`.
+    The reference's are kept in `folder`.
     """
 
     def __init__(self, assignment: Assignment, reference: Reference, folder: Path) -> None:
@@ -47,30 +48,31 @@ class Networks:
         self._baselines: dict[str, tuple[CapturedNetwork, int, int]] = {}
 
     def of_reference(self, file: str, name: str, more: int = 0) -> CapturedNetwork:
-        """A network of the reference's, whole."""
+        """A network of the reference's, `more` added to the seed of its weights."""
         if (file, name, more) not in self._ready:
-            found = self._reference.captured(file, name, more)
-            made = self._ready[file, name, more] = captured(found.ir, found.tensors)
-            note = {"fingerprint": made.fingerprint, "weights_digest": made.weights_digest}
-            with contextlib.suppress(OSError):  # it is made again
-                datasets.save_tensors(self._kept(file, name, more), {}, note)
+            path = self._path(file, name, more)
+            self._ready[file, name, more] = _kept(path) or self._made(path, file, name, more)
         return self._ready[file, name, more]
 
-    def named(self, file: str, name: str, more: int = 0) -> NamedNetwork:
-        """A network of the reference's by its name alone, where this was kept; else whole."""
-        try:
-            note = datasets.load_tensors(self._kept(file, name, more))[1]
-            return self._ready.get((file, name, more)) or NamedNetwork(**note)
-        except (DataError, TypeError):
-            return self.of_reference(file, name, more)
+    def _made(self, path: Path, file: str, name: str, more: int) -> CapturedNetwork:
+        """A network of the reference's, written down and kept in place of what it was before."""
+        found = self._reference.captured(file, name, more)
+        made = captured(found.ir, found.tensors)
+        with contextlib.suppress(OSError):  # it is made again
+            datasets.save_tensors(path, made.tensors, {**_note(made), "digest": _digest(made)})
+            for before in set(path.parent.glob(f"{path.name.partition('.')[0]}.*")) - {path}:
+                before.unlink(missing_ok=True)
+        return made
 
-    def _kept(self, file: str, name: str, more: int) -> Path:
-        """The file of a network's name. All is in its key that the network follows from."""
+    def _path(self, file: str, name: str, more: int) -> Path:
+        """The file of a network: named by what it is, and by all that it follows from."""
         made_by = [basis.engine(), basis.machine(), metadata.version("torch"), metadata.version("torchvision")]
         asked = [(q.network.classes, q.network.input_shape) for q in self._assignment.questions if q.network]
         seed = self._assignment.seeds.weights + more
-        about = [file, name, seed, asked, self._reference.lasting_seed("names of networks"), *made_by]
-        return self._folder / f"{hashlib.sha256(json.dumps(about).encode()).hexdigest()}.name.safetensors"
+        about = [file, name, seed, asked, self._reference.lasting_seed("networks"), *made_by]
+        what = [str(self._reference.folder.resolve()), file, name, more]
+        names = (hashlib.sha256(json.dumps(part).encode()).hexdigest()[:32] for part in (what, about))
+        return self._folder / f"{'.'.join(names)}.safetensors"
 
     def baseline(self, student: Student, spec: BaselineSpec) -> tuple[CapturedNetwork, int, int]:
         """A baseline's network, its parameters, and its FLOPs for one image. Raises Unanswered, WorkerLost."""
@@ -83,3 +85,21 @@ class Networks:
             rebuilt = rebuild(network.ir, network.tensors)
             self._baselines[spec.id] = network, rebuilt.parameter_count, rebuilt.flops
         return self._baselines[spec.id]
+
+
+def _note(network: CapturedNetwork) -> dict[str, Any]:
+    return {"ir": network.ir, "fingerprint": network.fingerprint, "weights_digest": network.weights_digest}
+
+
+def _digest(network: CapturedNetwork) -> str:
+    return datasets.digest_of(_note(network), network.tensors)
+
+
+def _kept(path: Path) -> CapturedNetwork | None:
+    """A network that was kept; None where there is none, or not a whole one."""
+    try:
+        tensors, note = datasets.load_tensors(path)
+        found = CapturedNetwork(note["ir"], tensors, note["fingerprint"], note["weights_digest"])
+        return found if _digest(found) == note["digest"] else None
+    except (DataError, KeyError):
+        return None

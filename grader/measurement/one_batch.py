@@ -64,8 +64,9 @@ class OneBatch:
 def _as_it_came(found: Captured) -> CapturedNetwork:
     """A network that is equal to none that is written otherwise."""
     graph = json.dumps(found.ir, sort_keys=True)
-    fingerprint = hashlib.sha256(graph.encode()).hexdigest()
-    return CapturedNetwork(fingerprint, digest_of("", found.tensors), found.ir, found.tensors)
+    return CapturedNetwork(
+        found.ir, found.tensors, hashlib.sha256(graph.encode()).hexdigest(), digest_of("", found.tensors)
+    )
 
 
 def _measured(question: Question, source: Future[Outcome] | Exception) -> Measured:

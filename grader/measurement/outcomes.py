@@ -16,7 +16,7 @@ from grader.model import Verdict
 from grader.processes import advice
 from grader.processes.process import Unanswered
 from grader.recipe import Recipe
-from grader.trainer import CapturedNetwork, NamedNetwork, Outcome
+from grader.trainer import CapturedNetwork, Outcome
 from grader.training import Training
 
 
@@ -68,7 +68,7 @@ def told(outcome: Outcome) -> dict[str, Any]:
     return {"parameters": outcome.told.parameters, "layers": outcome.told.layers}
 
 
-def same(a: NamedNetwork, b: NamedNetwork | None) -> bool:
+def same(a: CapturedNetwork, b: CapturedNetwork | None) -> bool:
     """Whether the two are one network, weights and all."""
     return b is not None and (a.fingerprint, a.weights_digest) == (b.fingerprint, b.weights_digest)
 

@@ -13,20 +13,9 @@ the process that started them ends.
 Where several judges work on a class, they share one pool of training processes (pool.py), and each has a place at it.
 """
 
-from grader.trainer.job import CapturedNetwork, Job, NamedNetwork, Outcome, PythonNetwork, captured
+from grader.trainer.job import CapturedNetwork, Job, Outcome, PythonNetwork, captured
 from grader.trainer.place import Place
 from grader.trainer.process import Progress
 from grader.trainer.queue import Counts, Trainer
 
-__all__ = [
-    "CapturedNetwork",
-    "Counts",
-    "Job",
-    "NamedNetwork",
-    "Outcome",
-    "Place",
-    "Progress",
-    "PythonNetwork",
-    "Trainer",
-    "captured",
-]
+__all__ = ["CapturedNetwork", "Counts", "Job", "Outcome", "Place", "Progress", "PythonNetwork", "Trainer", "captured"]

@@ -18,19 +18,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class NamedNetwork:
-    """A network by the digests of its canonical form and of its weights: enough to find what was trained before."""
-
-    fingerprint: str
-    weights_digest: str
-
-
-@dataclass(frozen=True, eq=False)
-class CapturedNetwork(NamedNetwork):
-    """A network as captured; see `captured`."""
+class CapturedNetwork:
+    """A network as captured, with the digests of its canonical form and of its weights; see `captured`."""
 
     ir: Mapping[str, Any]
     tensors: Mapping[str, Tensor]
+    fingerprint: str
+    weights_digest: str
 
 
 @dataclass(frozen=True)
@@ -46,11 +40,10 @@ class PythonNetwork:
 class Job:
     """One network to train by a recipe, or to let learn one batch by heart. Wall time counts from the job's start.
 
-    With a `probe`, a copy of some test images that it transforms is scored as well; see grader.honesty. One that is
-    only named can be remembered, and not trained.
+    With a `probe`, a copy of some test images that it transforms is scored as well; see grader.honesty.
     """
 
-    network: NamedNetwork | PythonNetwork
+    network: CapturedNetwork | PythonNetwork
     recipe: Recipe
     seed: int = 0
     what: Literal["train", "overfit"] = "train"
@@ -80,11 +73,11 @@ def captured(ir: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> CapturedNe
     """A captured network with its digests. Raises grader.graph.rebuild.Refused."""
     from grader.graph import canonical
 
-    return CapturedNetwork(*canonical.digests(ir, tensors), ir, tensors)
+    return CapturedNetwork(ir, tensors, *canonical.digests(ir, tensors))
 
 
-def identity(network: NamedNetwork | PythonNetwork) -> list[Any]:
+def identity(network: CapturedNetwork | PythonNetwork) -> list[Any]:
     """What tells a network, initial weights included, from any other."""
-    if isinstance(network, NamedNetwork):
+    if isinstance(network, CapturedNetwork):
         return [network.fingerprint, network.weights_digest]
     return [hashlib.sha256(network.path.read_bytes()).hexdigest(), network.name, network.seed]

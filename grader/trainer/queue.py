@@ -19,7 +19,7 @@ from grader.data import DataSet
 from grader.model import Verdict
 from grader.scratch import Scratch
 from grader.trainer import cache as kept
-from grader.trainer.job import CapturedNetwork, Job, Outcome, PythonNetwork, identity
+from grader.trainer.job import CapturedNetwork, Job, Outcome, identity
 from grader.trainer.place import GONE, Place
 from grader.trainer.process import Process, Progress
 
@@ -109,11 +109,6 @@ class Trainer:
         """The folder of what was trained."""
         return self._cache
 
-    def remembers(self, job: Job) -> bool:
-        """Whether a job was done before, so that its network need only be named."""
-        key = self.key(job)
-        return kept.read(kept.path_of(self._cache, key), key, cached=True) is not None
-
     def key(self, job: Job) -> str:
         """Digest of all that the job's result depends on."""
         parts = {
@@ -153,11 +148,9 @@ class Trainer:
             with self._lock:
                 self._counts = replace(self._counts, remembered=self._counts.remembered + 1)
             return known
-        if not isinstance(job.network, CapturedNetwork | PythonNetwork):
-            return Outcome(key, Verdict.INTERNAL, f"a training that was in {self._cache} is no longer there")
         with self._lock:
             self._counts = replace(self._counts, done=self._counts.done + 1)
-        request = _request(key, job, job.network, path)
+        request = _request(key, job, path)
         for again in (False, True) if self._place else (False,):
             verdict, reason = self._done(key, request, job, progress, again=again)
             if verdict is not Verdict.PASSED:
@@ -195,7 +188,7 @@ class Trainer:
             self._idle.put(process)
 
 
-def _request(key: str, job: Job, network: CapturedNetwork | PythonNetwork, path: Path) -> bytes:
+def _request(key: str, job: Job, path: Path) -> bytes:
     from grader import wire
 
     body = {
@@ -207,7 +200,7 @@ def _request(key: str, job: Job, network: CapturedNetwork | PythonNetwork, path:
         "memory_mib": job.memory_mib,
         "probe": job.probe,
     }
-    if isinstance(network, CapturedNetwork):
-        return wire.pack(wire.Message("captured", {**body, "ir": network.ir}, dict(network.tensors)))
-    python = {"file": str(network.path), "name": network.name, "weights_seed": network.seed}
+    if isinstance(job.network, CapturedNetwork):
+        return wire.pack(wire.Message("captured", {**body, "ir": job.network.ir}, dict(job.network.tensors)))
+    python = {"file": str(job.network.path), "name": job.network.name, "weights_seed": job.network.seed}
     return wire.pack(wire.Message("python", {**body, **python}))
