@@ -118,44 +118,36 @@ def networks(
     students: Sequence[Dot], baselines: Sequence[Dot], t: Text, measure: Literal["parameters", "flops"] = "parameters"
 ) -> Markup:
     """Accuracy against a size (logarithmic): one dot for each distinct network, baselines in their marks."""
-    left, right, top, bottom = 44.0, WIDTH - 12, 10.0, 200.0
     sizes = [max(d.size, 1) for d in (*students, *baselines)]
     low, high = math.floor(math.log10(min(sizes))), math.ceil(math.log10(max(sizes)))
-    x, y = Scale(low, max(high, low + 1), left, right), Scale(0, 1, bottom, top)
-    parts: list[Markup] = []
+    x, y = Scale(low, max(high, low + 1), 44.0, WIDTH - 12), Scale(0, 1, 200.0, 10.0)
+    title = t("chart.networks" if measure == "parameters" else "chart.networks_flops")
+    unit = t("chart.parameters" if measure == "parameters" else "chart.flops")
+    below = tag("text", unit, cls="tick", x=x.end, y=y.start + 32, text_anchor="end")
+    named = ", ".join(brief(b.title, TITLE_LIMIT) for b in baselines)
+    desc = t("chart.networks_desc", count=len(students), baselines=named)
+    return svg(y.start + 38, title, desc, [*_plane(x, y), below, *_dots(students, baselines, x, y)], cls="scatter")
+
+
+def _plane(x: Scale, y: Scale) -> Iterator[Markup]:
+    """The lines and numbers that the dots lie on."""
     for value in (0.0, 0.25, 0.5, 0.75, 1.0):
-        parts.extend(gridline(y(value), f"{value:.0%}", left, right))
+        yield from gridline(y(value), f"{value:.0%}", x.start, x.end)
     for at, name in _powers(int(x.low), int(x.high)):
         anchor = "end" if at == x.high else "middle"
-        parts.append(tag("line", cls="grid", x1=x(at), x2=x(at), y1=top, y2=bottom))
-        parts.append(tag("text", name, cls="tick", x=x(at), y=bottom + 16, text_anchor=anchor))
-    parts.append(
-        tag(
-            "text",
-            t("chart.parameters" if measure == "parameters" else "chart.flops"),
-            cls="tick",
-            x=right,
-            y=bottom + 32,
-            text_anchor="end",
-        )
-    )
+        yield tag("line", cls="grid", x1=x(at), x2=x(at), y1=y.end, y2=y.start)
+        yield tag("text", name, cls="tick", x=x(at), y=y.start + 16, text_anchor=anchor)
+
+
+def _dots(students: Sequence[Dot], baselines: Sequence[Dot], x: Scale, y: Scale) -> list[Markup]:
+    """The networks' marks; baselines have their places first, and nothing covers them."""
     placed: list[tuple[float, float]] = []
     marks: list[Markup] = []
     for index, dot in [*enumerate(baselines, 1), *((0, student) for student in students)]:
         tip = tag("title", f"{brief(dot.title, TITLE_LIMIT)}: {percent(dot.accuracy)}, {dot.size:,}")
-        placed.append(_free(x(math.log10(max(dot.size, 1))), y(dot.accuracy), placed, (left, right)))
+        placed.append(_free(x(math.log10(max(dot.size, 1))), y(dot.accuracy), placed, (x.start, x.end)))
         marks.append(tag("g", tip + mark(index, *placed[-1])))
-    parts += marks[len(baselines) :] + marks[: len(baselines)]  # these have their places first, and nothing covers them
-    desc = t(
-        "chart.networks_desc", count=len(students), baselines=", ".join(brief(b.title, TITLE_LIMIT) for b in baselines)
-    )
-    return svg(
-        bottom + 38,
-        t("chart.networks" if measure == "parameters" else "chart.networks_flops"),
-        desc,
-        parts,
-        cls="scatter",
-    )
+    return marks[len(baselines) :] + marks[: len(baselines)]
 
 
 def _powers(low: int, high: int) -> Iterator[tuple[float, str]]:
