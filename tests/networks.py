@@ -211,7 +211,6 @@ class Block(nn.Module):
 class EfficientNet(nn.Module):
     """EfficientNet by hand; rows of (ratio, channels, blocks, stride, kernel)."""
 
-    B0 = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 3), (6, 40, 2, 2, 5), (6, 80, 3, 2, 3), (6, 112, 3, 1, 5), (6, 192, 4, 2, 5))
     SMALL = ((1, 16, 1, 1, 3), (6, 24, 2, 2, 5))
 
     def __init__(self, rows=SMALL, spelling: str = "conv", drop: float = 0.2, head: int = 64) -> None:

@@ -21,7 +21,7 @@ from grader.graph.rebuild import rebuild
 from grader.model import Verdict
 from grader.recipe import Recipe
 from grader.trainer import CapturedNetwork, Job, PythonNetwork, Trainer, captured
-from grader.training import overfit_batch, train
+from grader.training import Training, overfit_batch, train
 
 pytestmark = pytest.mark.slow  # each training process imports torch
 
@@ -66,6 +66,14 @@ def small(seed: int = 0) -> CapturedNetwork:
     return captured(found.ir, found.tensors)
 
 
+def trained_here(network: CapturedNetwork, drawn: DataSet) -> Training:
+    """What a trainer's job of this network and RECIPE gives where there is no trainer."""
+    data = drawn.subset(50, 20)
+    torch.set_num_threads(1)
+    model = rebuild(network.ir, network.tensors)
+    return train(model, data.train_images, data.train_labels, data.test_images, RECIPE, 0)
+
+
 @pytest.fixture(scope="module")
 def network() -> CapturedNetwork:
     return small()
@@ -92,10 +100,7 @@ def trainer(drawn: DataSet, cache: Path) -> Iterator[Trainer]:
 def test_a_network_is_trained_as_if_it_were_here(trainer: Trainer, drawn: DataSet, network: CapturedNetwork):
     told: list[tuple[int, int]] = []
     outcome = trainer.submit(Job(network, RECIPE), lambda *progress: told.append(progress)).result()
-    data = drawn.subset(50, 20)
-    torch.set_num_threads(1)
-    model = rebuild(network.ir, network.tensors)
-    here = train(model, data.train_images, data.train_labels, data.test_images, RECIPE, 0)
+    here = trained_here(network, drawn)
     assert (outcome.verdict, outcome.reason, outcome.cached) == (Verdict.PASSED, "", False)
     assert outcome.training is not None
     assert torch.equal(outcome.training.logits, here.logits)

@@ -18,11 +18,9 @@ import pytest
 import torch
 
 from grader.data import DataSet
-from grader.graph.rebuild import rebuild
 from grader.model import Verdict
 from grader.trainer import CapturedNetwork, Job, Place, Trainer
-from grader.training import train
-from tests.test_trainer import ENDLESS, RECIPE, small
+from tests.test_trainer import ENDLESS, RECIPE, small, trained_here
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs fork")]
 
@@ -104,10 +102,7 @@ def network() -> CapturedNetwork:
 def test_what_the_pool_trains_is_what_is_trained_here(judge: Judge, drawn: DataSet, network: CapturedNetwork):
     told: list[tuple[int, int]] = []
     outcome = judge().submit(Job(network, RECIPE), lambda *progress: told.append(progress)).result()
-    data = drawn.subset(50, 20)
-    torch.set_num_threads(1)
-    model = rebuild(network.ir, network.tensors)
-    here = train(model, data.train_images, data.train_labels, data.test_images, RECIPE, 0)
+    here = trained_here(network, drawn)
     assert (outcome.verdict, outcome.reason, outcome.cached) == (Verdict.PASSED, "", False)
     assert outcome.training is not None
     assert torch.equal(outcome.training.logits, here.logits)
