@@ -10,7 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 import typing_extensions
-from torch import Tensor
+from torch import Tensor, nn
 
 from grader.untrusted import building, makers, shims
 from grader.untrusted.answers import run_layer
@@ -158,3 +158,56 @@ class LeNet(d2l.Classifier):
 def test_a_name_that_a_package_lacks_is_told_without_its_place_on_this_machine() -> None:
     state = names(read(notebook_of(IMPORTS, "from torch.nn import Relu", "relu = Relu()"), "q2_relu"))["relu"]
     assert state["message"] == "cannot import name 'Relu' from 'torch.nn'"
+
+
+# ----------------------------------------------------------------------------------------------- layers of one's own
+
+
+class Dense(nn.Module):
+    """A fully connected layer as it is written by hand, its weight the other way round."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.W = nn.Parameter(torch.randn(inputs, outputs))
+        self.b = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        product: Tensor = x @ self.W
+        return product + self.b
+
+
+def test_a_layer_by_hand_is_given_its_weights_under_its_own_names_and_the_way_they_lie() -> None:
+    x, weight, bias = torch.randn(2, 20), torch.randn(30, 20), torch.randn(30)
+    found = run_layer("linear", Dense(20, 30), [x], {"weight": weight, "bias": bias}).output
+    assert torch.allclose(found, F.linear(x, weight, bias), atol=1e-5)
+
+
+def test_a_layer_of_other_sizes_is_not_turned() -> None:
+    x, weight, bias = torch.randn(2, 20), torch.randn(30, 20), torch.randn(30)
+    with pytest.raises(NotAnAnswer, match=r"linear's weight has shape \(20, 30\)"):
+        run_layer("linear", nn.Linear(30, 20), [x], {"weight": weight, "bias": bias})
+
+
+def test_a_function_that_makes_a_layer_of_its_defaults_is_called_without_the_input() -> None:
+    def conv(in_channels: int = 3, out_channels: int = 4) -> nn.Module:
+        return nn.Conv2d(in_channels, out_channels, 1)
+
+    weights = {"weight": torch.randn(4, 3, 1, 1), "bias": torch.randn(4)}
+    x = torch.randn(1, 3, 2, 2)
+    assert torch.allclose(
+        run_layer("conv", conv, [x], weights).output, F.conv2d(x, weights["weight"], weights["bias"]), atol=1e-6
+    )
+
+
+def test_what_a_function_with_defaults_raises_is_told_where_it_makes_no_layer() -> None:
+    def relu(x: Tensor | None = None) -> Tensor:
+        raise AttributeError(f"no name for {type(x)}")
+
+    with pytest.raises(AttributeError, match=r"no name for .*Tensor"):
+        run_layer("relu", relu, [torch.randn(2)], None)
+
+
+def test_layers_that_answer_other_questions_are_no_reason_why_a_network_is_missing() -> None:
+    text = "class Mine(nn.Module):\n    def forward(self, x): return x @ self.w\nlinear = Mine()"
+    message = names(read(notebook_of(IMPORTS, text), "q6_lenet"))["LeNet"]["message"]
+    assert message.endswith("Bind your answer to the name LeNet")

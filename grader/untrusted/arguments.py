@@ -29,6 +29,20 @@ def in_order(parameters: list[str], weights: Weights) -> list[Tensor]:
     return list(weights.values())[: len(parameters)]
 
 
+def as_given(state: Weights, weights: Weights) -> Weights:
+    """A layer's parameters, called as the given weights are where their own names mean the same: `W`, `kernel`, `b`."""
+    lacking = [role for role in weights if role not in state]
+    meant = {n: next((r for r in lacking if n.lower() in NAMES.get(r, ())), n) for n in state if n not in weights}
+    return {meant.get(n, n): v for n, v in state.items()} if len(set(meant.values())) == len(meant) else state
+
+
+def as_they_lie(weights: Weights, state: Weights) -> Weights:
+    """The given weights, a matrix turned where a layer keeps it so (`x @ self.W`) and all else of it fits."""
+    unlike = [k for k, v in weights.items() if k not in state or state[k].shape != v.shape]
+    lies_turned = [k for k in unlike if k in state and weights[k].dim() == 2 and state[k].shape == weights[k].T.shape]
+    return weights | {k: weights[k].T for k in lies_turned} if unlike == lies_turned else weights
+
+
 def by_names(function: Callable[..., object], given: dict[str, Tensor]) -> Callable[[], object] | None:
     """A call of a function whose parameters say that the input is not the first of them; None for any other.
 

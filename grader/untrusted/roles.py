@@ -146,6 +146,7 @@ def _try_all(
     reasons: list[Reason] = []
     for kinds in (("module", "class", "object"), ("function",)):
         tried = [_tried(book, question, c, reasons) for c in [c for c in named if c.kind in kinds][:MOST_CANDIDATES]]
+        reasons = [r for r in reasons if not _answers_others(book, r.name, taken)]
         if fitting := [c for c in tried if c]:
             return [c for c in fitting if isinstance(c.value, type)] or fitting, reasons
     return [], reasons
@@ -171,6 +172,12 @@ def _tried(book: Book, question: Question, candidate: candidates.Candidate, reas
             reasons.append(Reason(candidate.name, e))
         return None
     return Candidate(candidate.name, value, _is_depthwise(model), told)
+
+
+def _answers_others(book: Book, name: str, taken: set[str]) -> bool:
+    """Whether all that is made of a class answers other questions: a layer that is written by hand."""
+    made = {m.name for m in book.made_with(name) if m.kind == "object"}
+    return bool(made) and made <= taken
 
 
 def _may_be_network(candidate: candidates.Candidate, value: object, error: BaseException) -> bool:
