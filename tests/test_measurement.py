@@ -13,7 +13,9 @@ import pytest
 
 from grader import assignment, statistics
 from grader.assignment import Assignment
+from grader.captured import Captured
 from grader.data import DataSet
+from grader.errors import WorkerLost
 from grader.measurement import Measured, Measurements, OneBatch
 from grader.model import Verdict
 from grader.processes.crew import Crew
@@ -235,6 +237,21 @@ def test_a_table_beside_the_layers_is_flagged_and_costs_nothing(measure: Measure
     assert found.notes == ()
     (flag,) = found.flags
     assert flag.startswith("LeNet holds 50,000 numbers (195 KiB) that are not trained")
+
+
+def test_a_fault_of_ours_in_one_network_ends_no_others(
+    measure: Measure, lenets: Assignment, trainer: Trainer, monkeypatch: pytest.MonkeyPatch
+):
+    captured = Student.captured
+
+    def faulty(student: Student, name: str, more: int = 0) -> Captured:
+        return {"ada": captured}[student.submission.student_id](student, name, more)
+
+    monkeypatch.setattr(Student, "captured", faulty)
+    found = measure(lenets, trainer, {"ada": MAX, "bob": MAX})
+    assert found["ada"].result
+    with pytest.raises(WorkerLost, match="KeyError: 'bob'"):
+        found["bob"].trained()
 
 
 def test_one_batch_is_learnt_without_a_whole_training(zygote: Crew, lenets: Assignment, drawn: DataSet):

@@ -83,6 +83,8 @@ class Measurements:
             losses = e
         except (Unanswered, WorkerLost) as e:
             own = losses = e
+        except Exception as e:  # noqa: BLE001  # a fault of ours in one network is INTERNAL there, and ends no session
+            own = losses = WorkerLost(f"{type(e).__name__}: {e}")
         compared = not isinstance(own, Exception)
         return Started(
             question=question,

@@ -58,6 +58,8 @@ class OneBatch:
             network = _as_it_came(student.captured(name))
         except (Uncapturable, Unanswered, WorkerLost) as e:
             return e
+        except Exception as e:  # noqa: BLE001  # a fault of ours in one network is INTERNAL there, and ends no session
+            return WorkerLost(f"{type(e).__name__}: {e}")
         return self._trainer.submit(Job(network, recipe, self._assignment.seeds.training, "overfit"))
 
 
