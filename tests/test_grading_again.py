@@ -118,6 +118,9 @@ def test_only_the_chosen_question_of_who_met_a_fault_of_the_harness_is_graded_ag
     assert judged(grader(*again)) == rest
     refused = grader(*again, "--force", "--engine", "slurm", "--address", "host:1")
     assert (refused.returncode, "leave it out" in refused.stderr) == (2, True)
+    (tmp_path / "class").rename(tmp_path / "moved")
+    refused = grader(*again)
+    assert (refused.returncode, "are gone: say where they are, `regrade PATH`" in refused.stderr) == (2, True)
 
 
 def test_a_folder_takes_the_grades_of_one_assignment(graded: Tiny):

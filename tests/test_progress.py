@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import json
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -57,6 +58,18 @@ def test_elsewhere_than_on_a_terminal_each_finished_submission_is_one_plain_line
         made.watch(Event("checked", "s1", "test_small", Verdict.PASSED))
         done(made, clock, "s1", 10)
     assert said(made) == "s0: 4 of 4  [1 of 6, about 50 s left]\ns1: 4 of 4  [2 of 6, about 40 s left]\n"
+
+
+def test_a_choice_of_nobody_is_said_to_be_one(clock: Clock):
+    made = display(clock)
+    made.plan(Remainder((), {}, (), frozenset()))
+    assert said(made) == "Nobody is chosen: nothing is graded.\n"
+
+
+def test_who_is_in_the_gradebook_and_not_handed_in_is_named(clock: Clock):
+    made = display(clock)
+    made.end(gradebooks.book([gradebooks.failing("ada", Verdict.FAILED)]), {"nobody"}, Path("index.html"))
+    assert "not handed in now, stay in the gradebook: ada (`grader withdraw` takes one out)" in said(made)
 
 
 def test_who_waits_runs_and_is_done_is_counted(clock: Clock):

@@ -179,8 +179,11 @@ def test_what_cannot_be_decided_is_refused_with_a_sentence(
 
 def test_who_is_taken_out_is_in_no_page_and_no_table_until_put_back(graded: Path, grader: Command):
     grader("report", graded)
+    grader("report", graded, "--anonymous")
     assert grader("withdraw", "bob", "--why", "is b.o.b. by now", "--who", "lin", "-o", graded)[0] == 0
     assert not list(graded.rglob("bob.*"))
+    grader("report", graded, "--anonymous")
+    assert len(list((graded / "anonymous" / "students").iterdir())) == 1
     assert "bob" not in (graded / "gradebook.csv").read_text() + (graded / "index.html").read_text()
     code, _, complaint = grader("show", "bob", "-o", graded)
     assert (code, "taken out of the gradebook by lin" in complaint) == (2, True)

@@ -77,7 +77,12 @@ def _coded(store: Store, look: pages.Look) -> Path:
     key = anonymous.draw((card.student_id for card in book.scorecards), anonymous.read(key_file))
     with pages.writing(store.folder):
         anonymous.write(key, key_file)
-        page = report_pages.write(anonymous.anonymous(book, key), store.folder / CODED, look.lang, look.folders)
+        hidden = anonymous.anonymous(book, key)
+        page = report_pages.write(hidden, store.folder / CODED, look.lang, look.folders)
+        names = {report_pages.file_name(card.student_id) for card in hidden.scorecards}
+        for old in (p for kind in ("students", "scorecards") for p in (page.parent / kind).iterdir()):
+            if old.stem not in names:  # of somebody whom the gradebook has no more
+                old.unlink()
     out.print(f"Key: {key_file} (with it the codes are names again: keep it to yourself)", soft_wrap=True)
     return page
 

@@ -73,6 +73,8 @@ def again(origin: Mapping[str, str | None], path: Path | None) -> Whence:
     found = str(path.resolve()) if path else origin.get("path")
     if not found:
         raise UsageError("it is not remembered where these submissions came from: give their path.")
+    if not (path or Path(found).exists()):
+        raise UsageError(f"the submissions of the last run, {found}, are gone: say where they are, `regrade PATH`.")
     return Whence(found, **known)
 
 

@@ -93,6 +93,8 @@ class Display:
         if self._json:
             self._say("plan", left=left, unchanged=unchanged, continued=begun)
             return
+        if not (unchanged or left):
+            self._print("Nobody is chosen: nothing is graded.")
         if unchanged:
             self._print(f"{unchanged} of {unchanged + left} already graded, unchanged; --force grades them again.")
         if begun:
