@@ -33,3 +33,8 @@ class Plan:
     trust: bool = False
     frugal: bool = False
     questions: tuple[str, ...] = ()
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Folders that no student code may list: the solutions', and the cache, for it keeps their networks."""
+        return tuple(filter(None, (self.reference, self.cache))) if self.reference else ()

@@ -23,6 +23,7 @@ from grader import batch, forked
 from grader.batch import Event
 from grader.engines.bench import Bench
 from grader.engines.local import _Bench as Coordinators
+from grader.errors import SandboxUnavailable
 from grader.model import Scorecard, Submission, Verdict
 from grader.plan import Plan
 from tests import interrupted
@@ -104,6 +105,14 @@ def graded(tiny: Tiny, submissions: list[Submission]) -> Log:
     plan = Plan(str(tiny.assignment), str(tiny.reference), None, "cpu", "quick", 2, None, train=False)
     batch.grade(plan, tiny.write().load(), submissions, log.watch, log.take)
     return log
+
+
+def test_a_cache_that_workers_could_read_is_no_place_for_the_solutions_networks(tmp_path: Path):
+    tiny = Tiny(tmp_path)
+    readable = str(Path(os.__file__).parent)
+    plan = Plan(str(tiny.assignment), str(tiny.reference), None, "cpu", "quick", 1, readable, train=False)
+    with pytest.raises(SandboxUnavailable, match="a worker could list a secret folder"):
+        batch.grade(plan, tiny.write().load(), [submission("ada", RIGHT)], lambda _: None, lambda _: None)
 
 
 def hidden(before: str) -> str:

@@ -73,6 +73,7 @@ class Bench:
         self._control = control
         self._plan = order.plan
         self._scratch = Path(order.plan.scratch) / "workers"
+        self._secrets = tuple(map(Path, order.plan.secrets))
         self._sandbox: sandbox.Sandbox | errors.GraderError
         self._zygotes: dict[tuple[str, ...], Zygote] = {}
         self._asks_for_networks = _asks_for_networks(order.plan)
@@ -116,10 +117,6 @@ class Bench:
         except errors.WorkerLost:
             return chosen
         return chosen
-
-    @property
-    def _secrets(self) -> tuple[Path, ...]:
-        return (Path(self._plan.reference),) if self._plan.reference else ()
 
     def _zygote(self, chosen: sandbox.Sandbox, modules: tuple[str, ...], *, wait: bool) -> Zygote:
         return Zygote(self._scratch, modules, chosen, self._secrets, networks=self._networks, few=self._few, wait=wait)

@@ -77,7 +77,7 @@ def judge(
     asked = assignment.asked(spec, plan.questions)
     images = _images(plan, shared) if plan.train and (plan.data or any(q.network for q in asked)) else None
     device, why = environment.choose_device(plan.device)
-    secrets = (Path(plan.reference),) if plan.reference else ()
+    secrets = tuple(map(Path, plan.secrets))
     chosen = _chosen(plan, secrets, shared)
     if reference and chosen.isolation.level < sandbox.LEAST_FOR_HIDDEN and not plan.trust:
         raise SandboxUnavailable(
