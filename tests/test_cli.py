@@ -190,6 +190,7 @@ def test_help_fits_and_is_offered_in_the_right_place(here: Command):
         (["grade", ".", "--shell"], "No such option"),
         (["knit"], "No such command"),
         (["data", "prepare", "--source", "nowhere", "-o", "x"], "no nowhere: wanted a folder"),
+        (["data", "info", "nowhere"], "no data file nowhere: make one with `grader data prepare`"),
     ],
 )
 def test_a_command_that_is_wrong_is_explained(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from grader.commands.shared import OK, out
+from grader.errors import UsageError
 
 
 def prepare(
@@ -33,6 +34,8 @@ def info(
     ] = None,
 ) -> int:
     """Say what a prepared file holds."""
+    if file and not file.is_file():
+        raise UsageError(f"there is no data file {file}: make one with `grader data prepare`.")
     from grader import data  # torch comes with it
 
     out.print(data.describe(data.open_default(file)), soft_wrap=True)

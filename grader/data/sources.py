@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 
+WANTED = "wanted a folder of class folders such as cat/1.png, or of train and test with these in them."
+
 Parts = dict[str, Part]
 
 
@@ -70,7 +72,9 @@ def _torchvision(root: Path, download: bool) -> Parts:
         try:
             archive = datasets.CIFAR10(root, train=name == "train", download=download)
         except OSError as e:
-            raise DataError(f"CIFAR-10 could not be fetched ({e}). Fetch it where there is a network.") from e
+            raise DataError(
+                f"CIFAR-10 could not be fetched ({e}). Prepare the file where there is a network, and copy it here."
+            ) from e
         except RuntimeError as e:
             raise DataError(f"{root} is incomplete or corrupt. Delete it and fetch it again.") from e
         images = np.ascontiguousarray(archive.data.transpose(0, 3, 1, 2))
@@ -136,11 +140,11 @@ def _class_folders(path: Path) -> Part:
     for label, folder in enumerate(folders):
         files = sorted(p for p in folder.iterdir() if re.fullmatch(r"\.(png|jpe?g)", p.suffix.lower()))
         if not files:
-            raise DataError(f"{folder} has no .png or .jpg images")
+            raise DataError(f"{folder} has no .png or .jpg images: {WANTED}")
         images += [_decoded(p.read_bytes(), p) for p in files]
         labels += [label] * len(files)
     if not images:
-        raise DataError(f"{path} has no class folders with images in them")
+        raise DataError(f"{path} has no class folders with images in them: {WANTED}")
     return Part(tuple(p.name for p in folders), np.stack(images), np.asarray(labels, np.int64))
 
 
@@ -154,5 +158,7 @@ def _decoded(data: bytes, path: Path | None = None) -> NDArray[np.uint8]:
     except (UnidentifiedImageError, OSError) as e:
         raise DataError(f"{path or 'an image'} cannot be decoded: {e}") from e
     if image.size != SHAPE[1:]:
-        raise DataError(f"{path or 'an image'} is {image.width} x {image.height}; wanted 32 x 32")
+        raise DataError(
+            f"{path or 'an image'} is {image.width} x {image.height}; wanted 32 x 32: resize your images first."
+        )
     return np.asarray(image).transpose(2, 0, 1)
