@@ -66,6 +66,14 @@ def _names(caller: dict[str, object]) -> Names:
 
 def checked(spec: Assignment, asked: Sequence[Question], names: Names, lang: str = "en") -> Checked:
     """The public checks of some questions on the objects that are bound to names, told in a language."""
+    results = _results(spec, asked, names)
+    say = phrases.of(lang, spec.id, (spec.folder,))
+    found = tuple(phrases.question(_result(q, results), say) for q in asked)
+    return Checked(found, sum(q.hidden_count for q in asked), lang)
+
+
+def _results(spec: Assignment, asked: Sequence[Question], names: Names) -> Mapping[tuple[str, str], CheckResult]:
+    """How the checks ended, by question and check. Raises `AssignmentError` where they cannot be run."""
     cases: list[Case] = []
     crew = Crew(names)
     work = Work(
@@ -88,10 +96,7 @@ def checked(spec: Assignment, asked: Sequence[Question], names: Names, lang: str
         raise plugin.fault
     if code not in RAN:
         raise AssignmentError(f"pytest could not run the public checks of {spec.id} ({pytest.ExitCode(code).name}).")
-    results = cases[0].results if cases else {}
-    say = phrases.of(lang, spec.id, (spec.folder,))
-    found = tuple(phrases.question(_result(q, results), say) for q in asked)
-    return Checked(found, sum(q.hidden_count for q in asked), lang)
+    return cases[0].results if cases else {}
 
 
 def _result(question: Question, results: Mapping[tuple[str, str], CheckResult]) -> QuestionResult:

@@ -37,7 +37,19 @@ def build(
     """The zip. `seconds` is the platform's own limit. Raises `UsageError`; `AssignmentError` where a recipe lacks."""
     for question in (q for q in spec.questions if q.network and not autograder.public):
         spec.recipe(question.id, "cpu", "quick")
-    limit = seconds or autograder.seconds
+    kit = _kit(autograder, spec, data, seconds or autograder.seconds)
+    files = dict(_engine())
+    files |= _public(spec) if autograder.public else _whole(spec, reference)
+    files["requirements.txt"] = "".join(f"{r}\n" for r in requirements()).encode()
+    files["pip-options.txt"] = f"{pip_options}\n".encode()
+    files[KIT] = kit.model_dump_json(indent=1).encode()
+    if data:
+        files[f"data/{data.name}"] = data.read_bytes()
+    return _zipped(_laid_out(autograder, files, {n: t.encode() for n, t in autograder.scripts(kit).items()}))
+
+
+def _kit(autograder: Autograder, spec: Assignment, data: Path | None, limit: float) -> Kit:
+    """What the package tells itself of where it is. Raises `UsageError` where the limit leaves no time to grade."""
     kit = Kit(
         platform=autograder.name,
         assignment=f"engine/grader/assignments/{spec.id}",
@@ -53,14 +65,7 @@ def build(
             f"{limit:.0f} seconds are too few, because starting takes some {LEAST_MARGIN:.0f}: raise the limit "
             "at the platform, and say the new one with --timeout."
         )
-    files = dict(_engine())
-    files |= _public(spec) if autograder.public else _whole(spec, reference)
-    files["requirements.txt"] = "".join(f"{r}\n" for r in requirements()).encode()
-    files["pip-options.txt"] = f"{pip_options}\n".encode()
-    files[KIT] = kit.model_dump_json(indent=1).encode()
-    if data:
-        files[f"data/{data.name}"] = data.read_bytes()
-    return _zipped(_laid_out(autograder, files, {n: t.encode() for n, t in autograder.scripts(kit).items()}))
+    return kit
 
 
 def _laid_out(autograder: Autograder, files: Mapping[str, bytes], scripts: Mapping[str, bytes]) -> dict[str, bytes]:
