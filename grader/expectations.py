@@ -59,8 +59,8 @@ def learns_one_batch(losses: Sequence[float], name: str, classes: int = 10) -> N
         recent(losses) < enough,  # not so for NaN either
         f"After {len(losses)} steps on the same few images {name}'s loss has gone from {losses[0]:.2f} to "
         f"{recent(losses):.2f} (the mean of the last {RECENT}); less than {enough:.2f} was wanted, half of what "
-        "guessing gives. Look for layers that gradients do not pass: detached or reassigned tensors, a softmax at the "
-        "end, activations that are always 0, dropout that is too strong.",
+        "guessing gives. Look for layers that gradients do not pass: frozen weights (requires_grad), detached or "
+        "reassigned tensors, a softmax at the end, activations that are always 0, dropout that is too strong.",
     )
 
 

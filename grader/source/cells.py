@@ -210,7 +210,7 @@ class Cell:
         told = Remark(self.place(at + 1), f"{error.msg}: {text!r}.{hint} This statement was left out.")
         if PRINT.match(self.lines[at]):
             self.lines[at] = self.lines[at][: -len(self.lines[at].lstrip())] + "pass"
-            self.problems.append(told)
+            self.notes.append(told)
             return True
         starts = [i for i, line in enumerate(self.lines) if not CONTINUES.match(line)]
         first = max((i for i in starts if i <= at), default=0)
