@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -229,6 +230,22 @@ def test_a_store_of_the_first_version_is_brought_to_this_one_with_all_that_it_ho
         assert list(store.finished("tiny", {("ada", "d1")}, basis="b1")) == [("ada", "d1")]
         assert schema.version(store._connection) == schema.VERSION > 1
         assert store.pages() == {}
+
+
+@pytest.mark.parametrize("number", range(1, schema.VERSION))
+def test_a_store_of_any_earlier_version_is_written_on(tmp_path: Path, number: int):
+    path = first_version(tmp_path) / NAME
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for migration in schema.MIGRATIONS[1:number]:
+            migration(connection)
+        connection.execute(f"PRAGMA user_version = {number}")
+    before = path.read_bytes()
+    with Store(tmp_path) as reader:
+        (kept,) = reader.current("tiny")
+    assert path.read_bytes() == before
+    with Store(tmp_path, write=True) as store:
+        store.withdraw(kept.card, "lin", "left the course")
+        assert (store.current("tiny"), list(store.withdrawn("tiny"))) == ([], ["ada"])
 
 
 def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
