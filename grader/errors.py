@@ -15,6 +15,10 @@ from __future__ import annotations
 class GraderError(Exception):
     """Any expected failure: one sentence that says what was found, what was wanted and what to do."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the sentence. Where it was raised helps nobody there."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(GraderError):
     """What the command was given cannot be used."""

@@ -13,7 +13,9 @@ from pathlib import Path
 import nbformat
 import pytest
 import torch
+from IPython.core import interactiveshell
 from torch import nn
+from traitlets.config import Config
 
 from grader import batch, live
 from grader.assignment import Assignment
@@ -286,3 +288,9 @@ def test_a_flood_of_prints_is_cut_once() -> None:
 def test_a_language_that_there_is_not_is_refused_with_those_there_are() -> None:
     with pytest.raises(UsageError, match="no language 'de': wanted 'en' or 'zh-TW'"):
         live.check("q1", lang="de")
+
+
+def test_in_a_notebook_what_cannot_be_asked_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    shell = interactiveshell.InteractiveShell(config=Config(HistoryManager={"enabled": False}))
+    shell.run_cell("from grader.errors import UsageError\nraise UsageError('there is no question q9')")
+    assert capsys.readouterr().out == "UsageError: there is no question q9\n"
