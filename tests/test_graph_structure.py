@@ -73,6 +73,23 @@ def test_a_computed_weight_is_a_layers_weight() -> None:
     assert [layer.op for layer in net.layers if "->" in layer.op] == ["conv2d 3x3, 3 -> 8, stride 4", "linear 8 -> 10"]
 
 
+class Constant(nn.Module):
+    """Every kind of layer, of a constant."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc, self.constant = nn.Conv2d(3, 8, 3), nn.Linear(16, 10), nn.Buffer(torch.randn(1, 3, 16, 16))
+
+    def forward(self, x):
+        conv, pooled, rows = self.conv(self.constant), F.max_pool2d(self.constant, 2), self.fc(self.constant)
+        return x.mean((1, 2, 3))[:, None] * rows.mean((0, 1, 2)) + conv.sum() + pooled.sum()
+
+
+def test_what_is_done_to_constants_is_no_layer() -> None:
+    steps = steps_of(Constant())
+    assert structure.convolutions(steps) == structure.poolings(steps) == structure.linears(steps) == ()
+
+
 class Turned(nn.Module):
     """A fully connected layer as it stands in the lecture: a product with the turned weight."""
 

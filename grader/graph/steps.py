@@ -56,8 +56,8 @@ NO_WINDOWS: tuple[int, tuple[int, ...]] = (0, ())
 
 
 def convolutions(steps: Steps) -> Steps:
-    """Convolutions of every kind, in order."""
-    return tuple(s for s in steps if s.op in CONVOLUTIONS and s.tensor_shapes)
+    """Convolutions of every kind, in order; what is done to constants alone is no layer."""
+    return tuple(s for s in steps if s.op in CONVOLUTIONS and s.tensor_shapes and s.inputs)
 
 
 def depthwise(steps: Steps) -> Steps:
@@ -69,7 +69,7 @@ def poolings(steps: Steps) -> Steps:
     """Max and average poolings, adaptive and global ones included."""
     found = {s.id for s in global_poolings(steps)}
     told = (_over_windows(steps, s) or s for s in steps)
-    return tuple(s for s in told if s.op in WINDOWS | ADAPTIVE or s.id in found)
+    return tuple(s for s in told if s.inputs and (s.op in WINDOWS | ADAPTIVE or s.id in found))
 
 
 def _over_windows(steps: Steps, step: Step) -> Step | None:
@@ -113,7 +113,7 @@ def linears(steps: Steps) -> Steps:
     return tuple(
         s
         for s in steps
-        if s.op in PRODUCTS and (s.tensor_shapes or any(_is_turned_weight(steps[i]) for i in s.inputs[1:]))
+        if s.op in PRODUCTS and s.inputs and (s.tensor_shapes or any(_is_turned_weight(steps[i]) for i in s.inputs[1:]))
     )
 
 

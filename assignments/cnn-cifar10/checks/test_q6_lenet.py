@@ -104,8 +104,8 @@ def numbers(step):
 
 
 def described(convolution):
-    out, inside, height, width = convolution.tensor_shapes[0]
-    return f"{height} x {width}, {inside * convolution.arguments['groups']} to {out} channels"
+    out, inside, *window = convolution.tensor_shapes[0]
+    return f"{' x '.join(map(str, window))}, {inside * convolution.arguments['groups']} to {out} channels"
 
 
 def plane(step):
