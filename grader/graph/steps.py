@@ -78,7 +78,8 @@ def _over_windows(steps: Steps, step: Step) -> Step | None:
     if pooled is None or not step.inputs:
         return None
     cut = steps[step.inputs[0]]
-    dims = {d % (len(cut.shape) + 1) for d in step.arguments.get("dim") or ()}
+    dim = step.arguments.get("dim")
+    dims = {d % (len(cut.shape) + 1) for d in dim} if isinstance(dim, tuple) else set()
     whole, window = _reshaped(steps, cut) if dims == {3, 5} else _unfolded(steps, cut) if dims == {4, 5} else NO_WINDOWS
     if not window or len(step.shape) != SPATIAL:
         return None
@@ -97,8 +98,9 @@ def _reshaped(steps: Steps, cut: Step) -> tuple[int, tuple[int, ...]]:
 def _unfolded(steps: Steps, cut: Step) -> tuple[int, tuple[int, ...]]:
     """What two unfolds, of rows and then of columns, cut into windows, and these; `NO_WINDOWS` for anything else."""
     rows = steps[cut.inputs[0]] if cut.op == "unfold" and cut.inputs else cut
-    dims = [s.arguments.get("dimension", 0) % 4 for s in (rows, cut)]
-    if rows is cut or rows.op != "unfold" or not rows.inputs or len(cut.shape) != 5 or dims != [2, 3]:
+    if rows is cut or rows.op != "unfold" or not rows.inputs or len(cut.shape) != 5:
+        return NO_WINDOWS
+    if (rows.arguments["dimension"] % 4, cut.arguments["dimension"] % 5) != (2, 3):
         return NO_WINDOWS
     return rows.inputs[0], (rows.arguments["size"], cut.arguments["size"])
 
