@@ -37,8 +37,8 @@ class Rubric(Value):
 
     @property
     def text(self) -> str:
-        """The rubric as plain lines."""
-        return "\n".join([self.title, *(_line(item) for item in self.items)])
+        """The rubric as plain paragraphs, one for each thing to look for."""
+        return "\n\n".join([self.title, *(_line(item) for item in self.items)])
 
 
 def _line(item: Item) -> str:
