@@ -323,6 +323,11 @@ def test_late_extended_and_group_work_comes_out_as_the_policy_says(tmp_path: Pat
     assert json.loads(lines[0])["left"] == 0
     assert scores(tmp_path)["s3"] == "4"
 
+    without = ["grade", *given]  # and nothing to grade
+    for command in (without, ["regrade", "-o", tmp_path / "out"]):
+        grader(*command)
+        assert scores(tmp_path)["s3"] == "3.6"
+
 
 def scores(folder: Path) -> dict[str, str]:
     """What Gradescope's sheet says when it has been filled."""

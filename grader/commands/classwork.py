@@ -58,6 +58,8 @@ def grade(order: Order, outlet: Outlet, choice: Choice = EVERYTHING) -> int:
         if work.left:
             with engines.opened(order.where, order.plan.jobs, gpu=order.plan.device == "cuda") as engine:
                 _run(store, order, found, work, outlet, display, engine)
+        else:
+            _remember(store, order, found)
         unfinished = _choose(store, order)
         if work.left:
             _compare(order, store)
@@ -92,6 +94,13 @@ def _choose(store: Store, order: Order) -> bool:
     for submission in several:
         attempts.choose(store, order.assignment.id, submission)
     return not all(attempts.final(store, order.assignment.id, s) for s in several)
+
+
+def _remember(store: Store, order: Order, found: Basis) -> None:
+    """Keep where submissions and dates are now from, with nothing to grade: `regrade` would take those of before."""
+    before = [past.run for past in store.runs() if past.run.assignment == order.assignment.id]
+    if before and before[-1].environment["origin"] != dict(order.origin):
+        store.end(store.begin(_row(order, found), []), "finished")
 
 
 def _rename(store: Store, work: Remainder, submissions: list[Submission]) -> None:
