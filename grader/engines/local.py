@@ -133,8 +133,8 @@ class _Bench:
                     for channel in wait(list(judges)):
                         assert isinstance(channel, Connection)  # noqa: S101  # nothing else is waited for
                         judge = judges[channel]
-                        if message := self._heard(channel, judge):
-                            yield message
+                        if messages := self._heard(channel, judge):
+                            yield from messages
                             continue
                         del judges[channel]
                         channel.close()
@@ -146,16 +146,16 @@ class _Bench:
                     channel.close()
         yield {"event": "lost", "text": f"{lost[0]}{last_words(self._log)}"} if lost else {"event": "done"}
 
-    def _heard(self, channel: Connection, judge: _Judge) -> Message | None:
-        """What a judge says; None when that was its last."""
+    def _heard(self, channel: Connection, judge: _Judge) -> list[Message]:
+        """What a judge says; nothing when it has said its last."""
         try:
-            message: Message = json.loads(channel.recv_bytes())
+            messages: list[Message] = [json.loads(line) for line in channel.recv_bytes().splitlines()]
         except (EOFError, OSError):
-            return None
+            return []
         self._warm = True
-        judge.has_begun = judge.has_begun or message["event"] == "began"
-        judge.is_done = message["event"] == "done"
-        return None if judge.is_done else message
+        judge.has_begun = judge.has_begun or any(m["event"] == "began" for m in messages)
+        judge.is_done = messages[-1]["event"] == "done"
+        return messages[:-1] if judge.is_done else messages
 
     def _ordered(self, job: Job, deck: IO[bytes], count: int) -> dict[Connection, _Judge]:
         """Order so many judges for a job; their channels, with what is known of them."""

@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -19,6 +20,35 @@ from grader.processes.origin import Lent
 
 if TYPE_CHECKING:
     from grader.data import DataSet
+
+
+PAUSE = 0.05  # seconds that the verdict of a check may wait for what is said next
+
+
+class Speech:
+    """What a judge says to the coordinator: lines of JSON, one or more at a time, for each time wakes a process.
+
+    How a check ended is only shown. So it waits for the next one or for its question, and never longer than the judge
+    waits for anything but the next answer.
+    """
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._lines: list[bytes] = []
+        self._sent = 0.0
+
+    def say(self, event: str, **values: Any) -> None:
+        """One thing that happened."""
+        self._lines.append(json.dumps({"event": event, **values}).encode())
+        if event != "checked" or time.monotonic() - self._sent > PAUSE:
+            self.send()
+
+    def send(self) -> None:
+        """Let nothing wait."""
+        if self._lines:
+            self._channel.send_bytes(b"\n".join(self._lines))
+            self._lines.clear()
+            self._sent = time.monotonic()
 
 
 @dataclass(frozen=True)
@@ -50,21 +80,20 @@ class Seat:
                 (descriptor,) = self._asked({"want": "pool"})[1]
                 return socket.socket(fileno=descriptor)
 
-        def deal() -> Iterator[Submission]:
-            while card := os.read(self.deck, CARD_BYTES):
-                yield order.submissions[int.from_bytes(card)]
-
         with Connection(self.channel) as connection:
+            speech = Speech(connection)
 
-            def say(event: str, **values: Any) -> None:
-                connection.send_bytes(json.dumps({"event": event, **values}).encode())
+            def deal() -> Iterator[Submission]:
+                while card := os.read(self.deck, CARD_BYTES):
+                    yield order.submissions[int.from_bytes(card)]
+                    speech.send()  # the judge may wait for trainings next
 
             shared = judge.Shared(chosen, zygote, end, images, pool, deal)
             try:
-                judge.judge(order.plan, list(order.submissions), say, order.finished, shared)
+                judge.judge(order.plan, list(order.submissions), speech.say, order.finished, shared)
             except errors.GraderError as e:
-                say("error", type=type(e).__name__, text=str(e))
-            say("done")
+                speech.say("error", type=type(e).__name__, text=str(e))
+            speech.say("done")
 
     def _asked(self, wanted: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
         """What the bench gives, and descriptors. Raises the exception that it met."""
