@@ -1,7 +1,7 @@
 """How a check ended -> its result: the verdict is read off the exception that ended it.
 
-An AssertionError is the student's wrong answer, an `Unanswered` says why there is none, and anything else is a fault of
-ours (INTERNAL).
+An AssertionError is the student's wrong answer, an `Unanswered` says why there is none, a `Refused` is a network whose
+graph cannot be run, and anything else is a fault of ours (INTERNAL).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from grader.assignment import CheckSpec, Question
 from grader.compare import Mismatch
+from grader.graph.rebuild import Refused
 from grader.judge.case import Case
 from grader.model import CheckResult, Difference, Verdict, Visibility, Window
 from grader.processes.process import Unanswered
@@ -67,6 +68,8 @@ def _verdict(error: BaseException | None) -> tuple[Verdict, str, str]:
         return Verdict.PASSED, "", ""
     if isinstance(error, Unanswered):
         return error.verdict, str(error), error.detail
+    if isinstance(error, Refused):  # found only when it ran, or at a batch of another size
+        return Verdict.FAILED, f"{str(error)[:1].upper()}{str(error)[1:]}", ""
     if isinstance(error, AssertionError):
         return Verdict.FAILED, str(error) or "The check's condition does not hold.", ""
     return Verdict.INTERNAL, f"The harness failed here, at no cost to you ({type(error).__name__}: {error}).", ""

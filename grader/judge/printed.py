@@ -53,7 +53,7 @@ def _of_notebook(file: File, assignment: Assignment) -> Iterator[Claim]:
     for number, (code, printed) in enumerate(cells, 1):
         question = next((networks[n] for n in reversed(_made(code)) if n in networks), question)
         for line in printed.splitlines():
-            if claim := _claim(line[:LINE_CHARACTERS].strip()):
+            if claim := _claim(" ".join(line[:LINE_CHARACTERS].split())):  # runs of blanks would take seconds
                 said, fraction = claim
                 name = classes.get(said.casefold(), said)
                 yield Claim(question=question, file=file.name, cell=number, name=name, fraction=fraction)
