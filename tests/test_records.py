@@ -190,6 +190,8 @@ def test_who_is_taken_out_is_in_no_page_and_no_table_until_put_back(graded: Path
     assert "is b.o.b. by now" in complaint
     grader("withdraw", "bob", "--back", "-o", graded)
     assert (points(graded, "bob"), len(list(graded.rglob("bob.*")))) == (("5", "5"), 2)
+    said = " ".join(grader("show", "bob", "-o", graded)[1].split())
+    assert said.index("taken out of the") < said.index("put back into the")
 
 
 def test_who_is_in_two_groups_is_asked_for_by_the_group(graded: Path, grader: Command):

@@ -43,8 +43,9 @@ def show(student: StudentArgument, output: OutputOption = Path("reports/out")) -
         out.print(remembered.scorecard(kept))
         key = kept.card.assignment, kept.card.student_id
         out.print(remembered.history(store.history(*key)))
-        if events := store.events(*key):
-            out.print(remembered.events(events, kept.graded, store.lapsed(kept.card.assignment)))
+        events, withdrawals = store.events(*key), store.withdrawals(*key)
+        if events or withdrawals:
+            out.print(remembered.decisions(events, withdrawals, kept.graded, store.lapsed(kept.card.assignment)))
     return OK
 
 

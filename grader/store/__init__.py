@@ -210,6 +210,12 @@ class Store:
         keys = [(k.graded, (k.graded.student_id, k.graded.submission_digest)) for k in self.current(assignment)]
         return [event for card, key in keys for event in lapsed(card, marks.get(key, []))]
 
+    def withdrawals(self, assignment: str, student: str) -> list[Withdrawal]:
+        """Each time that a submission of a student's was taken out of the gradebook or put back, the oldest first."""
+        query = "SELECT at, who, why, student, submission, back FROM withdrawals WHERE assignment = ? AND student = ?"
+        rows = self._select(f"{query} ORDER BY id", assignment, student)
+        return [Withdrawal(**{**row, "back": bool(row["back"])}) for row in rows]
+
     def withdrawn(self, assignment: str) -> dict[str, Withdrawal]:
         """Whose newest submission was taken out of the gradebook, by student."""
         rows = self._select(

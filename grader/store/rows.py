@@ -77,13 +77,14 @@ class Event:
 
 @dataclass(frozen=True)
 class Withdrawal:
-    """A student's submission was taken out of the gradebook by a person."""
+    """A student's submission was taken out of the gradebook by a person, or put `back`."""
 
     at: str
     who: str
     why: str
     student: str
     submission: str
+    back: bool = False
 
 
 def past(row: sqlite3.Row) -> PastRun:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from grader.model import Mark, QuestionResult, Scorecard, Verdict
-from grader.store import Event, Kept, PastRun
+from grader.store import Event, Kept, PastRun, Withdrawal
 from grader.terminal.console import verdict
 from grader.text import plain
 
@@ -83,24 +83,39 @@ def history(found: list[Kept]) -> Table:
     return table
 
 
-def events(found: list[Event], card: Scorecard, lapsed: Collection[Event] = ()) -> Table:
+def decisions(
+    found: list[Event], withdrawals: list[Withdrawal], card: Scorecard, lapsed: Collection[Event] = ()
+) -> Table:
     """What people decided, the oldest first; what was of an earlier submission does not hold for this one."""
+    rows = [(e.at, e.who, e.question, _decision(e), e.why, _of(e, card, lapsed)) for e in found]
+    rows += [(w.at, w.who, "all", _taken(w), w.why, _which(w.submission, card)) for w in withdrawals]
     table = Table("at", "who", "question", "decision", "why", "of", title="Decisions")
-    for event in found:
-        what = "explanation" if event.kind == "mark" else "override"
-        decision = f"{what} withdrawn" if event.points is None else f"{what} {event.points:g}"
-        of = _of(event, card, lapsed)
-        table.add_row(time(event.at), plain(event.who), event.question, decision, Text(plain(event.why)), of)
+    for at, who, question, decision, why, of in sorted(rows, key=lambda row: row[0]):
+        table.add_row(time(at), plain(who), question, decision, Text(plain(why)), of)
     return table
+
+
+def _decision(event: Event) -> str:
+    what = "explanation" if event.kind == "mark" else "override"
+    return f"{what} withdrawn" if event.points is None else f"{what} {event.points:g}"
+
+
+def _taken(withdrawal: Withdrawal) -> str:
+    return "put back into the gradebook" if withdrawal.back else "taken out of the gradebook"
+
+
+def _which(submission: str, card: Scorecard) -> str:
+    return "this submission" if submission == card.submission_digest else f"another one, {submission[:SHOWN]}"
 
 
 def _of(event: Event, card: Scorecard, lapsed: Collection[Event]) -> str:
     """What a decision is of, and why it does not hold if it does not."""
+    which = _which(event.submission, card)
     if event.submission != card.submission_digest:
-        return f"another one, {event.submission[:SHOWN]}"
+        return which
     if event.question not in {q.id for q in card.questions}:
-        return "this submission; the question is gone"
-    return "this submission; more than there are by now" if event in lapsed else "this submission"
+        return f"{which}; the question is gone"
+    return f"{which}; more than there are by now" if event in lapsed else which
 
 
 def time(at: str) -> str:
