@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from grader import cli
+from grader.commands import shared
 from grader.model import (
     EXPLANATION,
     CheckResult,
@@ -71,7 +72,7 @@ def graded(tmp_path: Path) -> Path:
 @pytest.fixture
 def grader(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
     """The command in this process: exit code, stdout, stderr."""
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(shared.out, "_width", 200)  # it is as wide as when it was made
 
     def run(*arguments: str | Path) -> Said:
         monkeypatch.setattr(sys, "argv", ["grader", *map(str, arguments)])
