@@ -123,7 +123,7 @@ def test_a_job_that_is_given_up_halfway_leaves_nothing_behind(tiny: Tiny):
 @pytest.mark.parametrize("how", ["pthread_sigmask(signal.SIG_BLOCK, {2})", "signal(2, signal.SIG_IGN)"])
 def test_a_judges_keeper_ends_with_its_caller_where_interrupts_are_shut_out_as_rays_workers_have_them(how: str):
     code = f"import signal, threading; signal.{how}; from grader.engines import node\n"
-    code += "node._end_with_caller()\ntry: threading.Event().wait()\nexcept KeyboardInterrupt: print('ended')"
+    code += "try:\n    node._end_with_caller()\n    threading.Event().wait()\nexcept KeyboardInterrupt: print('ended')"
     command = [sys.executable, "-c", code]
     ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=True)
     assert ended.stdout == "ended\n"
