@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from grader.reference import Reference
 from grader.trainer import CapturedNetwork
 
 ROOT = Path(__file__).resolve().parent.parent
+Ask = Callable[..., tuple[CapturedNetwork, int]]
 
 
 class Counting(Reference):
@@ -28,13 +30,16 @@ class Counting(Reference):
         return super().captured(file, name, more)
 
 
+SOLUTIONS = ROOT / "reference" / "cnn-cifar10"
+
+
 @pytest.fixture
-def ask(tmp_path: Path) -> Callable[[], tuple[CapturedNetwork, int]]:
+def ask(tmp_path: Path) -> Ask:
     """The week-8 network as a grading asks for it, and how often it had to be written down."""
     spec = assignment.load(ROOT / "assignments" / "cnn-cifar10")
 
-    def ask() -> tuple[CapturedNetwork, int]:
-        reference = Counting(ROOT / "reference" / "cnn-cifar10", spec)
+    def ask(folder: Path = SOLUTIONS) -> tuple[CapturedNetwork, int]:
+        reference = Counting(folder, spec)
         return Networks(spec, reference, tmp_path).of_reference("week8_net", "Net"), reference.asked
 
     return ask
@@ -46,7 +51,7 @@ def add_one(path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_network_that_was_kept_is_the_one_that_was_written_down(ask: Callable[[], tuple[CapturedNetwork, int]]):
+def test_a_network_that_was_kept_is_the_one_that_was_written_down(ask: Ask):
     (made, asked), (kept, asked_again) = ask(), ask()
     assert (asked, asked_again) == (1, 0)
     assert (kept.ir, kept.fingerprint, kept.weights_digest) == (made.ir, made.fingerprint, made.weights_digest)
@@ -56,9 +61,7 @@ def test_a_network_that_was_kept_is_the_one_that_was_written_down(ask: Callable[
 
 @pytest.mark.slow
 @pytest.mark.parametrize("harm", [lambda path: path.write_bytes(b"{}"), lambda path: path.unlink(), add_one])
-def test_what_is_not_a_whole_network_is_written_down_again(
-    ask: Callable[[], tuple[CapturedNetwork, int]], tmp_path: Path, harm: Callable[[Path], None]
-):
+def test_what_is_not_a_whole_network_is_written_down_again(ask: Ask, tmp_path: Path, harm: Callable[[Path], None]):
     made, _ = ask()
     (path,) = tmp_path.iterdir()
     harm(path)
@@ -68,9 +71,17 @@ def test_what_is_not_a_whole_network_is_written_down_again(
 
 
 @pytest.mark.slow
-def test_a_network_takes_the_place_of_what_it_was_before(
-    ask: Callable[[], tuple[CapturedNetwork, int]], tmp_path: Path
+def test_solutions_that_are_unpacked_elsewhere_for_each_job_are_the_same(
+    ask: Ask, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ):
+    ask()
+    elsewhere = shutil.copytree(SOLUTIONS, tmp_path_factory.mktemp("job") / "reference")
+    assert ask(elsewhere)[1] == 0
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.slow
+def test_a_network_takes_the_place_of_what_it_was_before(ask: Ask, tmp_path: Path):
     ask()
     (path,) = tmp_path.iterdir()
     path.rename(path.with_name(f"{path.name.partition('.')[0]}.{'0' * 32}.safetensors"))  # of an older engine

@@ -70,7 +70,7 @@ class Networks:
         asked = [(q.network.classes, q.network.input_shape) for q in self._assignment.questions if q.network]
         seed = self._assignment.seeds.weights + more
         about = [file, name, seed, asked, self._reference.lasting_seed("networks"), *made_by]
-        what = [str(self._reference.folder.resolve()), file, name, more]
+        what = [self._assignment.id, file, name, more]  # no path: on another machine it is unpacked anew for each job
         names = (hashlib.sha256(json.dumps(part).encode()).hexdigest()[:32] for part in (what, about))
         return self._folder / f"{'.'.join(names)}.safetensors"
 
