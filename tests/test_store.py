@@ -49,7 +49,25 @@ def test_the_newest_complete_scorecard_of_each_student_is_current(store: Store):
 
 def test_what_comes_back_is_what_was_put_in(store: Store):
     store.add_scorecard(store.begin(RUN, []), card(), "b1")
-    assert store.current("tiny")[0].card == card()
+    with Store(store.folder) as other:
+        assert store.current("tiny")[0].card == other.current("tiny")[0].card == card()
+
+
+def test_a_scorecard_and_a_training_wait_for_the_disk_and_take_along_what_did_not(store: Store):
+    run, said = store.begin(RUN, [("ada", "d1")]), list[str]()
+    store._connection.set_trace_callback(said.append)
+    layer = Judged(question=card().questions[0])
+    store.add_question(run, ("ada", "d1"), "tiny", "b1", layer)
+    store.add_question(run, ("ada", "d1"), "tiny", "b1", layer.model_copy(update={"model": gradebooks.scorecard("ada").models[0]}))
+    store.set_pages({"students/ada.html": "x"})
+    store.add_scorecard(run, card(), "b1")
+    waits, order = "FULL", []
+    for statement in said:
+        if statement.startswith("PRAGMA synchronous"):
+            waits = statement.rpartition(" ")[2]
+        elif statement.startswith("INSERT"):
+            order.append((statement.split(" INTO ")[1].split(" ")[0], waits))
+    assert order == [("questions", "NORMAL"), ("questions", "FULL"), ("pages", "NORMAL"), ("scorecards", "FULL")]
 
 
 @pytest.mark.parametrize("table", schema.JOURNAL)

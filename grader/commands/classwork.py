@@ -121,7 +121,7 @@ def _run(
     display: Display,
     engine: engines.Engine | None,
 ) -> None:
-    """A new run over what is left; every result is on disk before it is told."""
+    """A new run over what is left; every result is kept before it is told."""
     named = _named(work.left)
     handed_in = {s.student_id: s for s in order.submissions}
     keys = {name: (s.student_id, s.digest) for name, s in named.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ def keep(folder: Path, submissions: Sequence[Submission], about: About) -> Simil
 
     Who was not handed in this time is compared by the code that was kept of the last time.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # others would wait for more work, and burn a core doing so
     from grader.likeness import similarity  # it needs NumPy, which takes longer to load than pages to write
 
     starter = about.handout / "submission.py"

@@ -1,8 +1,11 @@
 """The store: everything that was graded, in one append-only file in the folder of the results.
 
 A grading is a new row of `runs`; each finished question and each complete scorecard is a row the moment it is known,
-in a transaction of its own, on disk before anybody is told. What people add (marks, overrides) are rows too. Nothing is
-ever changed: what is current is the newest of each, and totals are computed. Standard library and model only.
+in a transaction of its own, before anybody is told. Every row outlives every process of ours. Scorecards, and questions
+whose network was trained, outlive the power too: they are on disk before anybody is told, and with them all that was
+written before. Any other question is judged again in milliseconds; to wait for the disk for each took longer than all
+else that is done for it here. What people add (marks, overrides) are rows too. Nothing is ever changed: what is current
+is the newest of each, and totals are computed. Standard library and model only.
 """
 
 from __future__ import annotations
@@ -86,7 +89,7 @@ class Store:
             self._insert("endings", {"run": run, "at": _now(), "how": how})
 
     def add_question(self, run: int, key: SubmissionKey, assignment: str, basis: str, judged: Judged) -> None:
-        """A finished question; on disk when this returns."""
+        """A finished question. On disk when this returns where a network was trained, else with the next scorecard."""
         student, digest = key
         values = {
             "run": run,
@@ -99,7 +102,7 @@ class Store:
             "final": judged.final,
             "result": judged.model_dump_json(round_trip=True),
         }
-        with connection.explained(self._path):
+        with connection.explained(self._path), contextlib.nullcontext() if judged.model else self._unhurried():
             self._insert("questions", values)
 
     def add_scorecard(self, run: int, card: Scorecard, basis: str) -> int:
@@ -116,7 +119,9 @@ class Store:
             "card": card.model_dump_json(round_trip=True),
         }
         with connection.explained(self._path):
-            return self._insert("scorecards", values)
+            number = self._insert("scorecards", values)
+        self._cards[number] = card
+        return number
 
     def add_mark(self, card: Scorecard, question: str, kind: Kind, mark: Mark, *, withdrawn: bool = False) -> None:
         """What a person decided on a question of the submission that `card` is of."""
@@ -141,8 +146,8 @@ class Store:
             self._insert("withdrawals", {"at": _now(), "who": who, "why": why, **key, "back": back})
 
     def set_pages(self, sources: Mapping[str, str]) -> None:
-        """From what pages were rendered, by path."""
-        with connection.explained(self._path), self._transaction():
+        """From what pages were rendered, by path. One that is forgotten is rendered again."""
+        with connection.explained(self._path), self._unhurried(), self._transaction():
             self._connection.executemany("INSERT OR REPLACE INTO pages VALUES (?, ?)", list(sources.items()))
 
     def _insert(self, table: str, values: Mapping[str, Any]) -> int:
@@ -150,6 +155,15 @@ class Store:
         marks = ", ".join("?" * len(values))
         found = self._connection.execute(f"INSERT INTO {table} ({columns}) VALUES ({marks})", list(values.values()))  # noqa: S608  # our own names
         return int(found.lastrowid or 0)
+
+    @contextlib.contextmanager
+    def _unhurried(self) -> Iterator[None]:
+        """What is written here does not wait for the disk; the next that does takes it along."""
+        self._connection.execute("PRAGMA synchronous = NORMAL")
+        try:
+            yield
+        finally:
+            self._connection.execute("PRAGMA synchronous = FULL")
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
