@@ -299,9 +299,59 @@ def test_an_interpreter_that_the_workers_user_cannot_read_is_said(engine: Path, 
 
 
 def test_the_heap_moves_into_huge_pages(engine: Path) -> None:
-    source = "from grader.sandbox import ground\nheap = bytearray(32 << 20)\nresult = ground.collapse_heap()"
+    source = "from grader.sandbox import huge\nheap = bytearray(32 << 20)\nresult = huge.heap()"
     done = cage.run(engine, Setup(Blueprint(), "/").pack(), source, USERS[0])
     assert (done > 0) == Path("/sys/kernel/mm/transparent_hugepage").is_dir()
+
+
+MOVED = """import os
+from pathlib import Path
+import numpy as np
+from grader.sandbox import huge
+
+def work():
+    return (np.arange(90_000.0).reshape(300, 300) @ np.ones((300, 300))).sum()
+
+def lies_in(block):
+    return [(start, rights, file) for start, end, rights, file in huge._maps() if start <= block < end][0]
+
+before, blocks = work(), huge.run_by(work)
+files = {block: lies_in(block) for block in blocks}
+bytes_before = {block: bytes(huge.kernel.ctypes.string_at(block, huge.HUGE)) for block in blocks}
+moved = huge.code(blocks)
+child = os.fork()
+if child == 0:
+    os._exit(0 if work() == before else 1)
+result = {
+    "blocks": len(blocks),
+    "libraries": all(file.startswith("/") and rights == "r-xp" for _, rights, file in files.values()),
+    "moved": moved,
+    "as they were": all(huge.kernel.ctypes.string_at(b, huge.HUGE) == bytes_before[b] for b in blocks),
+    "private": [lies_in(b)[1:] for b in blocks],
+    "works": bool(work() == before),
+    "in a fork": os.waitpid(child, 0)[1],
+}
+"""
+
+
+def test_the_code_that_workers_run_moves_into_huge_pages_and_stays_what_it_was() -> None:
+    code = f"{MOVED}\nimport json; print(json.dumps(result))"
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=cage.ROOT, env=alone, capture_output=True, check=True)
+    found = json.loads(done.stdout)
+    assert found["blocks"] > 0
+    assert found["libraries"]
+    if _has_huge_pages():
+        assert found["moved"] == found["blocks"]
+    assert found["as they were"]
+    assert found["works"]
+    assert found["in a fork"] == 0
+    assert found["private"].count(["r-xp", ""]) == found["moved"]
+
+
+def _has_huge_pages() -> bool:
+    setting = Path("/sys/kernel/mm/transparent_hugepage/enabled")
+    return setting.is_file() and "[never]" not in setting.read_text()
 
 
 def test_landlock_is_new_enough_or_refused(monkeypatch: pytest.MonkeyPatch) -> None:

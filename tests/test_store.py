@@ -57,8 +57,9 @@ def test_a_scorecard_and_a_training_wait_for_the_disk_and_take_along_what_did_no
     run, said = store.begin(RUN, [("ada", "d1")]), list[str]()
     store._connection.set_trace_callback(said.append)
     layer = Judged(question=card().questions[0])
-    store.add_question(run, ("ada", "d1"), "tiny", "b1", layer)
-    store.add_question(run, ("ada", "d1"), "tiny", "b1", layer.model_copy(update={"model": gradebooks.scorecard("ada").models[0]}))
+    network = layer.model_copy(update={"model": gradebooks.scorecard("ada").models[0]})
+    for judged in (layer, network):
+        store.add_question(run, ("ada", "d1"), "tiny", "b1", judged)
     store.set_pages({"students/ada.html": "x"})
     store.add_scorecard(run, card(), "b1")
     waits, order = "FULL", []

@@ -190,19 +190,3 @@ def namespaces() -> dict[Wall, int]:
     """The kernel's numbers of the namespaces that this process is in."""
     names = {"mnt": Wall.MOUNTS, "net": Wall.NETWORK, "ipc": Wall.IPC, "uts": Wall.HOST_NAME, "pid": Wall.PROCESSES}
     return {wall: Path(f"/proc/self/ns/{name}").stat().st_ino for name, wall in names.items()}
-
-
-def collapse_heap() -> int:
-    """Put this process's private memory into huge pages; says how many ranges. A fork then copies few page tables.
-
-    Not a wall: without it (Linux before 6.1) a fork takes four times as long.
-    """
-    done, huge = 0, 2 << 20
-    for line in Path("/proc/self/maps").read_text().splitlines():
-        words = line.split()
-        if words[1] != "rw-p" or (len(words) > 5 and words[5] != "[heap]"):
-            continue
-        start, end = (int(part, 16) for part in words[0].split("-"))
-        start, end = (start + huge - 1) // huge * huge, end // huge * huge
-        done += end > start and kernel.collapse(start, end - start)
-    return done

@@ -42,6 +42,11 @@ _CAPABILITY_HEADER = struct.pack("=Ii", 0x2008_0522, 0)  # version 3, this threa
 _MOUNT_ATTRIBUTES = struct.Struct("=QQQQ")
 _READ_ONLY, _NO_SETUID = 1, 2
 _AT_FDCWD, _AT_RECURSIVE = -100, 0x8000
+_READ, _WRITE, _EXECUTE = 1, 2, 4
+_PRIVATE, _ANONYMOUS = 2, 0x20
+_MAY_MOVE, _REPLACE = 1, 2
+_HUGE, _COLLAPSE = 14, 25
+_FAILED = ctypes.c_void_p(-1).value
 
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.syscall.restype = ctypes.c_long
@@ -49,6 +54,11 @@ _libc.mount.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_char_p, ctype
 _libc.prctl.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
 _libc.capget.argtypes = _libc.capset.argtypes = [ctypes.c_char_p, ctypes.c_char_p]
 _libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+_libc.mremap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int, ctypes.c_void_p]
+_libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+_libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+_libc.mmap.restype = _libc.mremap.restype = ctypes.c_void_p
 _libc.signal.argtypes = [ctypes.c_int, ctypes.c_void_p]
 _libc.signal.restype = ctypes.c_void_p
 
@@ -136,7 +146,27 @@ def drop_capabilities() -> None:
 
 def collapse(start: int, size: int) -> bool:
     """Put a range of private memory into huge pages; False where the kernel will not."""
-    return bool(_libc.madvise(start, size, 25) == 0)
+    return bool(_libc.madvise(start, size, _COLLAPSE) == 0)
+
+
+def move_code(start: int, size: int) -> bool:
+    """Put code into private memory in one huge page of `size`, at the address where it was; False if it stays there.
+
+    What is around the copy is given back before it is moved: afterwards Python may have put something there.
+    """
+    room = _libc.mmap(None, 2 * size, _READ | _WRITE, _PRIVATE | _ANONYMOUS, -1, 0)
+    if room == _FAILED:
+        return False
+    copy = -(-room // size) * size
+    if copy > room:
+        _libc.munmap(room, copy - room)
+    _libc.munmap(copy + size, room + size - copy)
+    _libc.madvise(copy, size, _HUGE)
+    ctypes.memmove(copy, start, size)
+    if collapse(copy, size) and _libc.mprotect(copy, size, _READ | _EXECUTE) == 0:
+        return bool(_libc.mremap(copy, size, size, _MAY_MOVE | _REPLACE, start) == start)
+    _libc.munmap(copy, size)
+    return False
 
 
 def landlock_abi() -> int:

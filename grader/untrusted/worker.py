@@ -47,11 +47,22 @@ def warm(*, networks: bool = True) -> None:
     model(torch.zeros(4, 3, 8, 8))
     if networks:
         capture.capture(model, (3, 8, 8), 4)
+    _run_layers()
+    shims.install()  # here and not in each worker, for it touches every module: 10 MiB of memory that would be its own
+
+
+def _run_layers() -> None:
+    layers = (nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3, padding=WIDE), nn.MaxPool2d(2), nn.AvgPool2d(3), nn.Linear(9, 4))
     with torch.no_grad():
         images = torch.zeros(2, 3, 9, 9)
-        for layer in (nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3, padding=WIDE), nn.AvgPool2d(3), nn.Linear(9, 4)):
+        for layer in layers:
             layer(images)
-    shims.install()  # here and not in each worker, for it touches every module: 10 MiB of memory that would be its own
+
+
+def exercise() -> None:
+    """What nearly every worker does, in little."""
+    rehearse()
+    _run_layers()
 
 
 REHEARSALS = 10  # Python rewrites a function in memory until it has run eight times
