@@ -119,7 +119,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="*", help="beginnings of graders' names")
     given = parser.parse_args()
-    graders = list({e.grader.name: e.grader for e in peers.entries(1, 1)}.values())
+    graders = list({e.grader.name: e.grader for e in peers.entries(1, 1, 1)}.values())
     chosen = [g for g in graders if not given.only or g.name.startswith(tuple(given.only))]
     print("| submission | " + " | ".join(g.name for g in chosen) + " |", flush=True)
     print("|---" * (len(chosen) + 1) + "|")

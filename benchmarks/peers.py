@@ -1,12 +1,12 @@
 """What grading costs: torchgrader and the other graders, the same fifteen layer checks, in alternation.
 
-    python -m benchmarks.peers                         # three rounds, 4 submissions for each peer, 200 for us
+    python -m benchmarks.peers                # three rounds, 4 submissions for each peer, 200 and 1,000 for us
     python -m benchmarks.peers --rounds 1 --only pytest torchgrader
 
 Every grader must give every submission the score that follows from how it was made, or nothing is compared. CPU seconds
 (user + system of the whole tree) are the figure to trust on a machine with other work; ratios are taken within a round.
-A peer's cost does not fall with the size of the class, ours does: so ours is given for the class it is made for, and
-for as few submissions as the peers got.
+A peer's cost does not fall with the size of the class, ours does: so ours is given for the class it is made for, for a
+large course, and for as few submissions as the peers got.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ class Entry:
     title: str
 
 
-def entries(few: int, many: int) -> list[Entry]:
+def entries(few: int, many: int, most: int) -> list[Entry]:
     """Everything that is compared; the first is what the ratios are taken to."""
     return [
         Entry(ours.Torchgrader(), many, f"torchgrader, walls up, {many}"),
         Entry(ours.Torchgrader(jobs=2), many, f"torchgrader, walls up, 2 jobs, {many}"),
+        Entry(ours.Torchgrader(jobs=2), most, f"torchgrader, walls up, 2 jobs, {most}"),
         Entry(ours.Torchgrader(), few, f"torchgrader, walls up, {few}"),
         *(
             Entry(peer, few, f"{peer.name}, {few}")
@@ -98,9 +99,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--few", type=int, default=4, help="submissions for graders that start anew for each")
     parser.add_argument("--many", type=int, default=200, help="submissions for those that do not")
+    parser.add_argument("--most", type=int, default=1000, help="submissions of a large course, for ours alone")
     parser.add_argument("--only", nargs="*", help="beginnings of names; torchgrader is always there")
     given = parser.parse_args()
-    chosen = entries(given.few, given.many)
+    chosen = entries(given.few, given.many, given.most)
     if given.only:
         chosen = [e for e in chosen if e.title.startswith(("torchgrader", *given.only))]
     print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
