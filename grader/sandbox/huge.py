@@ -3,8 +3,8 @@
 Theory of operation. Of private memory a fork copies an entry for each page, or one for 512 of them in a huge page. Of
 the code of libraries it copies nothing, so a worker has to find each page of what it runs again, by a fault each: a
 seventh of its faults, and of those the dear ones. Code that lies in private memory in huge pages is there at once, and
-its addresses are found faster, too. So what a rehearsal has run is moved there: the same bytes at the same address,
-for reading and running only. Where the kernel has no huge pages for it, everything stays as it was.
+its addresses are found faster, too. So what a rehearsal has run is moved there: the same bytes at the same address, at
+no moment both writable and to be run. Where the kernel has no huge pages for it, everything stays as it was.
 
 No wall. Standard library only; Linux.
 """
