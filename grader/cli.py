@@ -35,9 +35,10 @@ COMMANDS = {  # name: module of grader.commands, function
     "export": ("platforms", "export"),
     "package": ("platforms", "package"),
     "lms-run": ("platforms", "run_there"),
+    "lms-train": ("platforms", "train_there"),
     "doctor": ("machine", "examine"),
 }
-HIDDEN = frozenset({"lms-run"})
+HIDDEN = frozenset({"lms-run", "lms-train"})
 KEEPING = frozenset({"grade", "regrade", "demo"})
 """Commands that keep each result as it comes."""
 HELP = {"help_option_names": ["-h", "--help"]}

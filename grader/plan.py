@@ -16,7 +16,8 @@ class Plan:
     `train` False leaves out what needs training, "one_batch" all of it but the learning of one batch; `cache` holds
     what was trained before. Below isolation level `require` nothing is run; below level 2, which is no sandbox, hidden
     checks need `trust`. `frugal` does one thing after another, with one judge, where memory is short; it is not for
-    whole trainings. `questions` are the only ones that are run; none named means all.
+    whole trainings. `questions` are the only ones that are run; none named means all. `trained` is a folder that was
+    copied into the cache, and is only read.
     """
 
     assignment: str
@@ -33,8 +34,9 @@ class Plan:
     trust: bool = False
     frugal: bool = False
     questions: tuple[str, ...] = ()
+    trained: str | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Folders that no student code may list: the solutions', and the cache, for it keeps their networks."""
-        return tuple(filter(None, (self.reference, self.cache))) if self.reference else ()
+        return tuple(filter(None, (self.reference, self.cache, self.trained))) if self.reference else ()

@@ -206,6 +206,19 @@ def run_there(
     return OK if state.finished else SOME_INTERNAL
 
 
+def train_there(
+    kit: Annotated[Path, typer.Option("--package", help="The folder of the unpacked autograder.")],
+) -> int:
+    """Train the reference once, while a platform makes its image; the packages of `grader package` call this."""
+    from grader.judge import ahead
+
+    if why := autograder.ahead(kit, ahead.train):
+        complain(why)
+        return SOME_INTERNAL
+    out.print("The reference is trained: no grading on this kind of processor trains it again.")
+    return OK
+
+
 def _autograder(platform: str) -> autograder.Autograder:
     platform = ALIASES.get(platform, platform)
     if platform not in AUTOGRADERS:

@@ -8,8 +8,6 @@ to ours; when the last results are written no worker is left. Hidden checks are 
 
 from __future__ import annotations
 
-import contextlib
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +20,8 @@ from grader.assignment import Assignment
 from grader.errors import GraderError, UsageError
 from grader.judge import unjudged
 from grader.lateness import Rules
-from grader.lms import capacity, folding
+from grader.lms import capacity, folding, trained
+from grader.lms.deadline import DeadlineReached, deadline
 from grader.lms.state import State
 from grader.model import Judged, Scorecard, Submission, Value
 from grader.plan import Plan
@@ -84,10 +83,6 @@ Keep = Callable[[Judged], None]
 Grade = Callable[[Plan, Assignment, Submission, Keep], Scorecard]
 
 
-class DeadlineReached(Exception):
-    """Our own deadline, some time before the platform's."""
-
-
 @dataclass
 class _Run:
     """One submission while it is graded: what is known, and who is told."""
@@ -138,13 +133,19 @@ def run(autograder: Autograder, root: Path, package: Path, grade: Grade) -> Stat
     running = _Run(spec, submission, task, lambda state: autograder.write(root, state, kit))
     running.tell("The grading has begun and is not finished.")
     try:
-        with _deadline(kit.seconds):
-            return running.tell("", grade(_plan(package, kit, spec), spec, running.submission, running.keep))
+        with deadline(kit.seconds), trained.copied(_plan(package, kit, spec), package) as plan:
+            return running.tell("", grade(plan, spec, running.submission, running.keep))
     except DeadlineReached:
         return running.tell(f"The time of {kit.seconds:.0f} seconds was over before this was finished.")
     except GraderError as e:
         running.tell("The autograder could not run, at no cost to you: tell the course's staff.")
         raise UsageError(f"the autograder could not run: {e}{capacity.advice()}") from e
+
+
+def ahead(package: Path, train: trained.Train) -> str:
+    """Train the package's reference once for all gradings; why that is not complete, in a sentence for staff, or ""."""
+    kit = Kit.model_validate_json((package / KIT).read_bytes())
+    return trained.ahead(_plan(package, kit, assignment.load(package / kit.assignment)), package, train)
 
 
 def _submission(task: Task, package: Path) -> Submission:
@@ -188,22 +189,6 @@ def _plan(package: Path, kit: Kit, spec: Assignment) -> Plan:
         train=train,
         frugal=small,
     )
-
-
-@contextlib.contextmanager
-def _deadline(seconds: float) -> Iterator[None]:
-    """Raises DeadlineReached in the block after so many seconds, whatever it waits for. Main thread, Unix."""
-
-    def over(_number: int, _frame: object) -> None:
-        raise DeadlineReached
-
-    before = signal.signal(signal.SIGALRM, over)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
 
 
 def replace_file(path: Path, text: str) -> None:

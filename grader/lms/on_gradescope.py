@@ -140,9 +140,14 @@ FIRST = {"score": 0, "output": starting.NOT_STARTED, "tests": []}
 RUN = starting.served("gradescope", "Gradescope", "/autograder", "source", "$base/venv/bin/python", FIRST)
 
 
-def scripts(kit: Kit) -> Mapping[str, str]:  # noqa: ARG001  # the shape of an autograder
-    """The two files that Gradescope starts; both must lie at the root of the zip."""
-    return {"setup.sh": SETUP, "run_autograder": RUN}
+AHEAD = starting.ahead("/autograder", "source", "$base/venv/bin/python")
+
+
+def scripts(kit: Kit) -> Mapping[str, str]:
+    """The two files that Gradescope starts; both must lie at the root of the zip. With images, one that trains."""
+    if not (kit.data and kit.reference):
+        return {"setup.sh": SETUP, "run_autograder": RUN}
+    return {"setup.sh": f"{SETUP}bash train_ahead\n", "train_ahead": AHEAD, "run_autograder": RUN}
 
 
 ADVICE = (

@@ -64,6 +64,18 @@ class Measurements:
         started = [self._start(student, q) for q in self._assignment.questions if q.network and student.needs(q)]
         return self._waiting.submit(lambda: {s.question.id: self._collected(student, s) for s in started})
 
+    def of_reference(self) -> list[Future[Outcome]]:
+        """Begin what whoever's grading asks of the reference: its networks, and baselines that are files of it."""
+        return [future for q in self._assignment.questions if q.network for future in self._asked_of_reference(q)]
+
+    def _asked_of_reference(self, question: Question) -> Iterator[Future[Outcome]]:
+        assert question.network is not None  # noqa: S101  # asked only of networks
+        _, recipe = self._assignment.recipe(question.id, self._device, self._speed)
+        yield from self._solutions(question, recipe)
+        yield from (self._submit_solution(question, recipe, more) for more in (MORE_SEEDS if recipe.graded else ()))
+        for spec in (b for b in self._assignment.baselines if b.id in question.network.baselines and b.file):
+            yield self._submit(self._networks.of_reference(str(spec.file), str(spec.name)), recipe)
+
     # ------------------------------------------------------------------------------------------------------ starting
 
     def _start(self, student: Student, question: Question) -> Started:
