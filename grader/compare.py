@@ -80,11 +80,22 @@ def _reshaped(found: tuple[int, ...], expected: tuple[int, ...]) -> str:
     """What a wrong shape has in common with the wanted one, and where to look."""
     if found == expected[1:]:
         return "The first dimension, which counts the images, is lacking: look for a squeeze or an index too many."
+    if len(found) == 4 and found[:2] == expected[:2]:  # images and channels are right
+        return EXCHANGED if found[2:] == expected[:1:-1] else COMPARE_SETTINGS
     if sorted(found) == sorted(expected):
         return "The sizes are right, but their order is not: look for a transpose, permute or t() too many."
     if math.prod(found) == math.prod(expected):
         return "The number of elements is right: look for a reshape, view, flatten or squeeze too many."
-    return "Print the shapes of the input and of the output, and compare the layer's settings with those asked for."
+    return COMPARE_SETTINGS
+
+
+EXCHANGED = (
+    "Height and width are exchanged: the first number of a window, stride, padding or dilation is for rows. "
+    "If they are right, look for a transpose."
+)
+COMPARE_SETTINGS = (
+    "Print the shapes of the input and of the output, and compare the layer's settings with those asked for."
+)
 
 
 def _mistake(found: Tensor, mistakes: Mapping[str, Tensor]) -> str:
@@ -211,17 +222,21 @@ def likely(
     asked: dict[str, Size] = {"window": kernel, "stride": stride, "padding": padding, "dilation": dilation}
     causes: dict[str, str] = {}
     for name, value in _other_settings(asked):
-        other = {**asked, name: value}
-        try:
-            size = conv2d_shape(input_hw, other["window"], other["stride"], other["padding"], other["dilation"])
-        except ValueError:
-            continue
-        if size == tuple(found_hw):
+        if _size({**asked, name: value}, input_hw) == tuple(found_hw):
             causes.setdefault(name, f"{name} {value}")
     numbers = zip(*map(_pair, (input_hw, kernel, stride, padding, dilation)), strict=True)
     rounded_up = [-(-(i + 2 * p - d * (k - 1) - 1) // s) + 1 for i, k, s, p, d in numbers]
+    if not causes and _size({name: _pair(value)[::-1] for name, value in asked.items()}, input_hw) == tuple(found_hw):
+        return "This size may come from rows and columns exchanged."
     said = [*causes.values(), *(["rounding up (ceil_mode)"] if pool and rounded_up == list(found_hw) else [])]
     return f"This size may come from {'one of these: ' * (len(said) > 1)}{'; '.join(said)}." if said else ""
+
+
+def _size(settings: Mapping[str, Size], input_hw: Size) -> tuple[int, int] | None:
+    try:
+        return conv2d_shape(input_hw, *(settings[name] for name in ("window", "stride", "padding", "dilation")))
+    except ValueError:
+        return None
 
 
 def _other_settings(asked: Mapping[str, Size]) -> list[tuple[str, Size]]:
@@ -236,5 +251,6 @@ def _other_settings(asked: Mapping[str, Size]) -> list[tuple[str, Size]]:
     for name, values in defaults.items():
         height, width = _pair(asked[name])
         swapped: tuple[Size, ...] = ((width, height),) if height != width else ()
-        found += [(name, value) for value in (*swapped, *values) if _pair(value) != (height, width)]
+        squares = (height, width)
+        found += [(name, value) for value in (*swapped, *values, *squares) if _pair(value) != (height, width)]
     return found

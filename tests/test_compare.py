@@ -189,3 +189,21 @@ def worked_out(formula):
 def arithmetic(text):
     """Work out sums of terms such as "(50 + 2*4 - 1*(3 - 1) - 1)"."""
     return eval(text, {"__builtins__": {}})  # noqa: S307  # our own formula's text, digits and operators only
+
+
+def test_rows_and_columns_exchanged_in_every_setting_are_recognised():
+    assert likely((3, 1), 4, kernel=(3, 2), stride=(2, 1), pool=True) == (
+        "This size may come from rows and columns exchanged."
+    )
+    with pytest.raises(Mismatch, match="the first number of a window, stride, padding or dilation is for rows"):
+        same(torch.zeros(2, 3, 3, 1), torch.zeros(2, 3, 1, 3), "The output")
+
+
+def test_planes_of_another_size_are_no_sign_of_a_reshape():
+    with pytest.raises(Mismatch, match="compare the layer's settings"):  # 12 x 3 is as many as 6 x 6
+        same(torch.zeros(1, 3, 12, 3), torch.zeros(1, 3, 6, 6), "The output")
+
+
+def test_one_number_for_both_sides_is_recognised():
+    sentence = likely((26, 92), (50, 100), (3, 5), (2, 1), (4, 2), (3, 1))
+    assert "dilation 3" in sentence

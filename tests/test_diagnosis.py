@@ -42,6 +42,11 @@ def test_the_sizes_on_the_way_and_the_next_step_are_told(model: nn.Module, told:
     assert told in diagnosis.why(model, SHAPE, CLASSES)
 
 
+def test_a_list_of_sizes_that_goes_on_says_so() -> None:
+    deep = nn.Sequential(*(nn.Conv2d(3 + i % 2, 3 + (i + 1) % 2, 1) for i in range(14)), nn.Linear(5, 10))
+    assert "Conv2d 11 3 x 32 x 32, \N{HORIZONTAL ELLIPSIS}. " in diagnosis.why(deep, SHAPE, CLASSES)
+
+
 def test_what_a_network_raises_is_told_with_the_diagnosis() -> None:
     with pytest.raises(RuntimeError) as raised:
         building.check_output("LeNet", net(features=256), SHAPE, CLASSES)

@@ -51,7 +51,20 @@ def by_keyword(*, x: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     return F.linear(x, kernel, bias)
 
 
-@pytest.mark.parametrize("function", [weight_first, input_last, one_name_says_nothing, by_keyword])
+WEIGHT, BIAS = torch.randn(30, 20), torch.zeros(30)
+
+
+def weights_by_default(x: Tensor, weight: Tensor = WEIGHT, bias: Tensor = BIAS) -> Tensor:
+    return x @ weight.T + bias
+
+
+def bias_by_default(x: Tensor, w: Tensor, b: Tensor = BIAS) -> Tensor:
+    return x @ w.T + b
+
+
+@pytest.mark.parametrize(
+    "function", [weight_first, input_last, one_name_says_nothing, by_keyword, weights_by_default, bias_by_default]
+)
 def test_the_names_of_parameters_say_where_the_input_goes(function: Callable[..., Tensor]) -> None:
     x, weight, bias = torch.randn(2, 20), torch.randn(30, 20), torch.randn(30)
     found = run_layer("linear", function, [x], {"weight": weight, "bias": bias}).output
@@ -205,6 +218,37 @@ def test_what_a_function_with_defaults_raises_is_told_where_it_makes_no_layer() 
 
     with pytest.raises(AttributeError, match=r"no name for .*Tensor"):
         run_layer("relu", relu, [torch.randn(2)], None)
+
+
+def test_a_forward_without_return_is_told_to_have_one() -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> None:
+            x.flatten(1)
+
+    with pytest.raises(NotAnAnswer, match=r"returned None; .* End the function with return and the result"):
+        building.check_output("LeNet", Net(), (3, 32, 32), 10)
+
+
+def test_a_network_in_a_cell_of_marimo_is_read_without_its_package() -> None:
+    text = """
+import marimo
+app = marimo.App(width="medium")
+@app.cell
+def __():
+    import marimo as mo
+    from torch import nn
+    return mo, nn
+@app.cell
+def __(nn):
+    class LeNet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3072, 10)
+        def forward(self, x):
+            return self.fc(x.flatten(1))
+    return (LeNet,)
+"""
+    assert names(read({"hw.py": text.encode()}, "q6_lenet"))["LeNet"]["state"] == "found"
 
 
 def test_layers_that_answer_other_questions_are_no_reason_why_a_network_is_missing() -> None:

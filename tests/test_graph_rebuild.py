@@ -185,6 +185,12 @@ SPELT: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "inner": lambda x, w: torch.inner(torch.clip(x, 0).ravel().view(x.shape[0], -1), w),
     "concat": lambda x, w: torch.concat([torch.multiply(x, 2), torch.negative(x)], 1)[:, :3].flatten(1) @ w.t(),
     "where": lambda x, w: torch.where(x > 0, x, 0).flatten(1) @ w.t(),
+    "Resize, bilinear": lambda x, w: (
+        nn.functional.interpolate(x, (32, 32), mode="bilinear", antialias=True).flatten(1) @ w.t()
+    ),
+    "Resize, bicubic": lambda x, w: (
+        nn.functional.interpolate(x, (32, 32), mode="bicubic", antialias=True).flatten(1) @ w.t()
+    ),
     "max": lambda x, w: torch.max(x, torch.zeros_like(x)).flatten(1) @ w.t(),
 }
 

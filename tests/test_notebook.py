@@ -740,6 +740,22 @@ def test_an_explanation_is_the_markdown_under_its_heading(cells: list[str], want
     assert open_cells(*cells).explanation("Q1_EXPLANATION", ["q1"]) == wanted
 
 
+@pytest.mark.parametrize(
+    "script",
+    [
+        "# %% [markdown]\n# ## Q1\n# Because.\n#\n# %%\n# # Q1\nx = 1",
+        '# %%\nx = 1\n# %% [md]\nr"""\n## Q1\nBecause.\n"""\n# %% Q2\n# Not this.',
+        "#!/usr/bin/env python\n# ## Q1\n# Because.\n\n# In[1]:\n\n\nx = 1  # Not this.",
+    ],
+)
+def test_a_notebook_that_was_handed_in_as_a_script_keeps_its_markdown(script: str) -> None:
+    assert open_text(script).explanation("Q1_EXPLANATION", ["q1"]) == "Because."
+
+
+def test_comments_of_a_script_that_was_no_notebook_are_no_explanation() -> None:
+    assert open_text("# # Q1\n# Because.\nx = 1").explanation("Q1_EXPLANATION", ["q1"]) is None
+
+
 def test_the_headings_of_format_3_count_as_headings() -> None:
     cells = [{"cell_type": "heading", "level": 2, "source": "Q1"}, {"cell_type": "markdown", "source": "Because."}]
     assert open_text(json.dumps({"worksheets": [{"cells": cells}]}), "a.ipynb").explanation("X", ["q1"]) == "Because."

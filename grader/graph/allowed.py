@@ -26,7 +26,8 @@ GROUPS: Mapping[str, str] = MappingProxyType(
         mm.default bmm.default baddbmm.default einsum.default max_pool2d.default max_pool2d_with_indices.default
         avg_pool2d.default adaptive_avg_pool2d.default adaptive_max_pool2d.default batch_norm.default
         instance_norm.default group_norm.default layer_norm.default rms_norm.default
-        upsample_nearest2d.vec upsample_bilinear2d.vec upsample_bicubic2d.vec prelu.default
+        upsample_nearest2d.vec upsample_bilinear2d.vec upsample_bicubic2d.vec _upsample_bilinear2d_aa.vec
+        _upsample_bicubic2d_aa.vec prelu.default
         mv.default dot.default inner.default outer.default tensordot.default glu.default im2col.default
         """,
         ARITHMETIC: """

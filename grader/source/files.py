@@ -15,6 +15,7 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from grader.source import scripts
 from grader.source.cells import Cell
 from grader.source.decoding import clean, decode
 from grader.source.statements import PARSER_FAULTS, Place, ProblemError, Remark, Statement
@@ -69,7 +70,9 @@ def cells(file: str, data: bytes) -> tuple[dict[int, str], list[Markdown]]:
     """The code cells of a file by number (0: a plain file) and its text cells, not parsed. Raises `ProblemError`."""
     text = decode(file, data)
     looks_like_notebook = text.lstrip()[:1] == "{" and '"cells"' in text
-    return _cells(file, text) if file.lower().endswith(".ipynb") or looks_like_notebook else ({0: text}, [])
+    if file.lower().endswith(".ipynb") or looks_like_notebook:
+        return _cells(file, text)
+    return {0: text}, [Markdown(after, content) for after, content in scripts.texts(text)]
 
 
 # ----------------------------------------------------------------------------------------------------- text to cells

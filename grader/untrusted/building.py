@@ -103,6 +103,7 @@ def check_output(name: str, model: nn.Module, shape: tuple[int, ...], classes: i
     if found is None:
         told = f"{name} returned {described_as(output)}; wanted a tensor of shape (N, {classes})."
         do = ["Write return, not yield."] if isinstance(output, GeneratorType) else []
+        do += ["End the function with return and the result."] if output is None else []
         raise NotAnAnswer(" ".join([told, *do]))
     if tuple(found.tensor.shape) != (2, classes):
         told = diagnosis.why(model, shape, classes)
@@ -152,9 +153,13 @@ def required_of(value: Callable[..., object]) -> list[str] | None:
 
 
 def none_by_default(value: Callable[..., object]) -> list[str]:
-    """Names of the parameters of which a call may give none: `def linear(x, weight, bias=None)`."""
+    """Names of the parameters of which a call may give none: `def linear(x, weight, bias=None)`, or drawn weights."""
     kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [name for name, p in _parameters(value).items() if p.default is None and p.kind in kinds]
+    return [name for name, p in _parameters(value).items() if _is_for_weights(p.default) and p.kind in kinds]
+
+
+def _is_for_weights(default: object) -> bool:
+    return default is None or isinstance(default, torch.Tensor)
 
 
 def is_factory(value: Callable[..., object]) -> bool:

@@ -108,7 +108,7 @@ def _sizes(path: Path, shape: Shape) -> str:
         (n, s) for (n, s), before in zip(path.sizes, [(), *(s for _, s in path.sizes)], strict=False) if s != before
     ]
     shown = ", ".join(f"{name} {_by(size)}" for name, size in changed[:MOST_SIZES])
-    more = ", ..." if len(changed) > MOST_SIZES else ""
+    more = ", \N{HORIZONTAL ELLIPSIS}" if len(changed) > MOST_SIZES else ""
     return f"An image of {_by(shape)} becomes: {shown}{more}."
 
 

@@ -20,7 +20,7 @@ from torch import nn
 STAND_INS = frozenset(
     "matplotlib mpl_toolkits pylab seaborn plotly bokeh tqdm progressbar tensorboard tensorboardX torchsummary "
     "torchinfo torchviz hiddenlayer torchview netron visdom wandb IPython ipywidgets google prettytable tabulate "
-    "termcolor colorama thop ptflops fvcore pytz pytorch_lightning lightning torchmetrics d2l".split()
+    "termcolor colorama thop ptflops fvcore pytz pytorch_lightning lightning torchmetrics d2l marimo".split()
 )
 """Packages around an answer: for drawing, progress, logging and tables. No layer or network is built of them."""
 
