@@ -18,7 +18,7 @@ from pathlib import Path
 from grader.sandbox import kernel
 
 HUGE = 2 << 20
-PAGE = os.sysconf("SC_PAGESIZE") if hasattr(os, "sysconf") else 4096
+PAGE = os.sysconf("SC_PAGESIZE")
 PIECE = 16  # pages of a file that the kernel maps at one fault, at most
 ENTRY = 8  # bytes of /proc/self/pagemap for a page; the highest bit says that it is there
 
